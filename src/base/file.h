@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/unique_fd.h"
+
+namespace erofs_oci {
+
+/// open(2) with O_CLOEXEC added; Error names the path.
+UniqueFd open_file(const std::filesystem::path& path, int flags, mode_t mode = 0);
+/// As open_file, but nullopt where the file does not exist.
+std::optional<UniqueFd> try_open_file(const std::filesystem::path& path, int flags);
+
+struct stat stat_fd(int fd, std::string_view name);
+
+/// Reads exactly out.size() bytes at `offset`; a file that ends before is Error corrupt. `name` is for the message.
+void pread_exactly(int fd, uint64_t offset, MutableBytes out, std::string_view name);
+/// Writes all of `bytes` at `offset`.
+void pwrite_all(int fd, uint64_t offset, Bytes bytes, std::string_view name);
+/// Writes all of `bytes` at the file position.
+void write_all(int fd, Bytes bytes, std::string_view name);
+
+/// The whole of a regular file or pipe; more than `limit` bytes is Error invalid.
+std::string read_text(int fd, uint64_t limit, std::string_view name);
+std::string read_text_file(const std::filesystem::path& path, uint64_t limit);
+
+/// Writes `text` to `path` so that a reader or a crash sees the old file or the new one: temporary file in the same
+/// folder, fsync, rename, fsync of the folder.
+void write_file_durably(const std::filesystem::path& path, std::string_view text, mode_t mode);
+
+}  // namespace erofs_oci

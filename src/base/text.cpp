@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/text.h"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <vector>
+
+#include "base/error.h"
+
+namespace erofs_oci {
+namespace {
+
+struct Unit {
+  std::string_view name;
+  double factor;
+};
+
+constexpr std::array<Unit, 5> kDurations{
+    {{"ms", 1}, {"s", 1000}, {"min", 60'000}, {"m", 60'000}, {"h", 3'600'000}}};
+constexpr std::array<Unit, 5> kSizes{
+    {{"", 1}, {"K", 1024.0}, {"M", 1048576.0}, {"G", 1073741824.0}, {"T", 1099511627776.0}}};
+
+struct Quantity {
+  double number;
+  std::string_view unit;
+};
+
+std::optional<Quantity> parse_quantity(std::string_view text) {
+  Quantity quantity{};
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), quantity.number,
+                                             std::chars_format::fixed);
+  if (error != std::errc{} || !(quantity.number >= 0)) return std::nullopt;
+  quantity.unit = text.substr(static_cast<size_t>(rest - text.data()));
+  while (quantity.unit.starts_with(' ')) quantity.unit.remove_prefix(1);
+  return quantity;
+}
+
+template <typename Units>
+std::optional<double> scale(double number, std::string_view unit, const Units& units) {
+  for (const Unit& entry : units) {
+    if (entry.name == unit) return number * entry.factor;
+  }
+  return std::nullopt;
+}
+
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j < row.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i);
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t substituted = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+std::string human_size(uint64_t size_bytes) {
+  if (size_bytes < 1024) return fmt::format("{} B", size_bytes);
+  constexpr std::array<std::string_view, 6> kNames{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  double value = static_cast<double>(size_bytes) / 1024;
+  size_t unit = 0;
+  while (value >= 1023.95 && unit + 1 < kNames.size()) {
+    value /= 1024;
+    ++unit;
+  }
+  return fmt::format("{:.1f} {}", value, kNames[unit]);
+}
+
+std::optional<uint64_t> parse_u64(std::string_view text) {
+  uint64_t value = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || text.empty() || rest != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
+  constexpr double kLongest = 10 * 365.25 * 24 * 3'600'000;
+  const auto quantity = parse_quantity(text);
+  if (!quantity) return std::nullopt;
+  const auto value = scale(quantity->number, quantity->unit.empty() ? "s" : quantity->unit, kDurations);
+  if (!value || *value > kLongest) return std::nullopt;
+  return std::chrono::milliseconds(std::llround(*value));
+}
+
+std::optional<uint64_t> parse_size(std::string_view text) {
+  auto quantity = parse_quantity(text);
+  if (!quantity) return std::nullopt;
+  std::string_view unit = quantity->unit;
+  if (unit.ends_with("iB") && unit.size() == 3) {
+    unit.remove_suffix(2);
+  } else if (unit.ends_with('B')) {
+    unit.remove_suffix(1);
+  }
+  const auto value = scale(quantity->number, unit, kSizes);
+  if (!value || *value >= 9.2e18) return std::nullopt;
+  return static_cast<uint64_t>(std::llround(*value));
+}
+
+std::optional<std::string_view> nearest(std::string_view word, std::span<const std::string_view> candidates) {
+  std::optional<std::string_view> best;
+  size_t best_distance = word.size() / 3 + 2;
+  for (const std::string_view candidate : candidates) {
+    const size_t distance = edit_distance(word, candidate);
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+std::string printable(std::string_view text, size_t limit) {
+  std::string out;
+  for (const char c : text.substr(0, limit)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte >= 0x7f) {
+      out += fmt::format("\\x{:02x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  if (text.size() > limit) out += "…";
+  return out;
+}
+
+std::string random_hex_128() {
+  std::array<unsigned char, 16> bytes{};
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+    throw errno_error("getrandom");
+  }
+  std::string text;
+  for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
+  return text;
+}
+
+}  // namespace erofs_oci

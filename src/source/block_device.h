@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/byte_range.h"
+#include "base/bytes.h"
+
+namespace erofs_oci {
+
+/// A piece of a reply: bytes and whoever keeps them alive and unchanged.
+struct Slice {
+  Bytes bytes;
+  std::shared_ptr<const void> owner;
+};
+
+/// The bytes of one read, in order.
+using Payload = std::vector<Slice>;
+
+/// What a read ended with: `errno_value` 0 and exactly the bytes asked for, or an errno and no bytes.
+struct ReadResult {
+  int errno_value = 0;
+  Payload payload;
+};
+
+/// Called exactly once a read: within BlockDevice::read where memory holds the data, else later on another thread.
+/// Must not block, throw or call back into the device.
+using ReadDone = std::function<void(ReadResult)>;
+
+/// A read-only range of bytes that a transport serves. Thread-safe.
+class BlockDevice {
+ public:
+  virtual ~BlockDevice() = default;
+  virtual uint64_t size_bytes() const = 0;
+  /// 512 or 4096: the logical block size for the kernel.
+  virtual uint32_t block_size() const = 0;
+  /// Reads `range`, which must fit in size_bytes(); `done` gets the bytes or an errno.
+  virtual void read(ByteRange range, ReadDone done) = 0;
+};
+
+}  // namespace erofs_oci
