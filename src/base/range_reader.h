@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/byte_range.h"
+#include "base/bytes.h"
+#include "base/error.h"
+
+namespace erofs_oci {
+
+/// Whose turn it is where readers compete: a blocked read, then read-ahead, then prefetch.
+enum class Priority { foreground, read_ahead, prefetch };
+
+/// nullopt: all bytes are in `out`. Called exactly once, on a thread of the reader's own; must not block or throw.
+using RangeDone = std::function<void(std::optional<Error>)>;
+
+/// A stored object (a registry blob, a local file) read by byte ranges. Thread-safe.
+class RangeReader {
+ public:
+  virtual ~RangeReader() = default;
+  virtual uint64_t size_bytes() const = 0;
+  /// For messages: "layer sha256:ab… of 127.0.0.1:5000/team/tools".
+  virtual std::string name() const = 0;
+  /// Fills `out` with the bytes of `range`, which has the same length, is not empty and fits in size_bytes().
+  /// `out` stays valid until `done`. Retries what may succeed later until its own deadline, then gives an Error.
+  virtual void read(ByteRange range, MutableBytes out, Priority priority, RangeDone done) = 0;
+};
+
+}  // namespace erofs_oci
