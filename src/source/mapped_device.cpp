@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "source/mapped_device.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace erofs_oci {
+namespace {
+
+alignas(4096) constexpr std::array<std::byte, 64 * kKiB> kZeros{};
+
+void append_zeros(uint64_t length, Payload& payload) {
+  while (length != 0) {
+    const uint64_t part = std::min<uint64_t>(length, kZeros.size());
+    payload.push_back({Bytes(kZeros).first(part), nullptr});
+    length -= part;
+  }
+}
+
+uint64_t metadata_bytes(const std::vector<Piece>& pieces) {
+  return std::accumulate(pieces.begin(), pieces.end(), uint64_t{0}, [](uint64_t sum, const Piece& piece) {
+    return sum + (!piece.is_gap && piece.target == kMetadata ? piece.range.length : 0);
+  });
+}
+
+/// A part of a read that lies in one span.
+struct SpanPart {
+  size_t span;
+  uint64_t offset_in_span;
+  uint64_t length;
+};
+
+/// The first part of stream range `range`.
+SpanPart first_part(const SpanTable& spans, ByteRange range) {
+  const size_t span = spans.find(range.offset);
+  const ByteRange part = spans.output(span).intersect(range);
+  return {span, range.offset - spans.output(span).offset, part.length};
+}
+
+}  // namespace
+
+/// A read that has to wait: for memory for its reply, then for its spans, which arrive in any order.
+class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRead> {
+ public:
+  PendingRead(std::shared_ptr<MappedDevice> device, ByteRange range, std::vector<Piece> pieces, ReadDone done)
+      : device_(std::move(device)), range_(range), pieces_(std::move(pieces)), done_(std::move(done)) {}
+
+  void start() {
+    if (const auto part = only_part()) return start_inside_span(*part);
+    device_->loader_.memory().reserve(
+        MemoryBound::Kind::reply, range_.length,
+        [self = shared_from_this()](Reservation memory) { self->fill(std::move(memory)); });
+  }
+
+ private:
+  std::optional<SpanPart> only_part() const {
+    const Piece& piece = pieces_.front();
+    if (pieces_.size() != 1 || piece.is_gap || piece.target == kMetadata) return std::nullopt;
+    const SpanPart part = first_part(*stream(piece).spans, piece.range);
+    if (part.length != piece.range.length) return std::nullopt;
+    return part;
+  }
+
+  const Stream& stream(const Piece& piece) const { return *device_->parts_.streams[piece.target]; }
+
+  void start_inside_span(SpanPart part) {
+    device_->loader_.load(device_->parts_.streams[pieces_.front().target], part.span, Priority::foreground,
+                          [self = shared_from_this(), part](SpanResult result) {
+                            if (result.error) return self->fail(*result.error);
+                            const Bytes bytes = result.span->bytes().subspan(part.offset_in_span, part.length);
+                            self->done_({0, {{bytes, std::move(result.span)}}});
+                          });
+  }
+
+  /// Asks for every span at once; each is copied out as it comes, so that none is held while another is awaited.
+  void fill(Reservation memory) {
+    try {
+      auto held = std::make_shared<Reservation>(std::move(memory));
+      reply_ = std::make_shared<Buffer>(range_.length, [held](size_t) { *held = Reservation(); });
+    } catch (const Error& error) {
+      return fail(error);
+    }
+    uint64_t offset = 0;
+    for (const Piece& piece : pieces_) {
+      fill_piece(piece, reply_->bytes().subspan(offset, piece.range.length));
+      offset += piece.range.length;
+    }
+    part_finished();
+  }
+
+  void fill_piece(const Piece& piece, MutableBytes out) {
+    if (piece.is_gap) return;  // fresh pages are zero
+    if (piece.target == kMetadata) return fill_metadata(piece.range, out);
+    ByteRange rest = piece.range;
+    while (!rest.empty()) {
+      const SpanPart part = first_part(*stream(piece).spans, rest);
+      ++parts_under_way_;
+      device_->loader_.load(device_->parts_.streams[piece.target], part.span, Priority::foreground,
+                            [self = shared_from_this(), part, to = out.first(part.length)](SpanResult result) {
+                              self->span_arrived(part, to, result);
+                            });
+      out = out.subspan(part.length);
+      rest = ByteRange::from_to(rest.offset + part.length, rest.end());
+    }
+  }
+
+  void fill_metadata(ByteRange range, MutableBytes out) {
+    try {
+      device_->read_metadata(range, out);
+    } catch (const Error& error) {
+      remember(error);
+    }
+  }
+
+  void span_arrived(SpanPart part, MutableBytes out, const SpanResult& result) {
+    if (result.error) {
+      remember(*result.error);
+    } else {
+      std::memcpy(out.data(), result.span->bytes().data() + part.offset_in_span, part.length);
+    }
+    part_finished();
+  }
+
+  void part_finished() {
+    if (--parts_under_way_ != 0) return;
+    std::optional<Error> error;
+    {
+      MutexLock lock(mutex_);
+      error = error_;
+    }
+    if (error) return fail(*error);
+    const Bytes bytes = std::as_const(*reply_).bytes();
+    done_({0, {{bytes, std::move(reply_)}}});
+  }
+
+  void remember(const Error& error) {
+    MutexLock lock(mutex_);
+    if (!error_) error_ = error;
+  }
+
+  void fail(const Error& error) {
+    ++device_->counters_.errors;
+    if (device_->on_error_) device_->on_error_(range_, error);
+    reply_.reset();
+    done_({error.errno_value(), {}});
+  }
+
+  const std::shared_ptr<MappedDevice> device_;
+  const ByteRange range_;
+  const std::vector<Piece> pieces_;
+  const ReadDone done_;
+  std::shared_ptr<Buffer> reply_;
+  std::atomic<size_t> parts_under_way_{1};  // one for fill() itself
+  Mutex mutex_;
+  std::optional<Error> error_ GUARDED_BY(mutex_);
+};
+
+MappedDevice::MappedDevice(DeviceParts parts, SpanLoader& loader, OnError on_error)
+    : parts_(std::move(parts)), loader_(loader), on_error_(std::move(on_error)) {
+  size_bytes_ = round_up(parts_.map.end() + kTailGap, 4096);
+}
+
+MappedDevice::~MappedDevice() {
+  for (const auto& stream : parts_.streams) loader_.drop(*stream);
+}
+
+void MappedDevice::read(ByteRange range, ReadDone done) {
+  assert(!range.empty() && range.fits_in(size_bytes_) && range.length <= kMaxRead);
+  ++counters_.reads;
+  counters_.bytes_read += range.length;
+  std::vector<Piece> pieces = parts_.map.pieces(range);
+  std::optional<Payload> payload;
+  try {
+    payload = read_from_memory(pieces);
+  } catch (const Error& error) {
+    ++counters_.errors;
+    if (on_error_) on_error_(range, error);
+    return done({error.errno_value(), {}});
+  }
+  if (payload) {
+    ++counters_.hits;
+    return done({0, std::move(*payload)});
+  }
+  ++counters_.misses;
+  std::make_shared<PendingRead>(shared_from_this(), range, std::move(pieces), std::move(done))->start();
+}
+
+std::optional<Payload> MappedDevice::read_from_memory(const std::vector<Piece>& pieces) {
+  if (metadata_bytes(pieces) > kMaxDirectMetadata) return std::nullopt;
+  Payload payload;
+  for (const Piece& piece : pieces) {
+    if (piece.is_gap) {
+      append_zeros(piece.range.length, payload);
+    } else if (piece.target == kMetadata) {
+      auto local = std::make_shared<std::vector<std::byte>>(piece.range.length);
+      read_metadata(piece.range, *local);
+      payload.push_back({*local, local});
+    } else if (!append_spans(piece, payload)) {
+      return std::nullopt;
+    }
+  }
+  return payload;
+}
+
+bool MappedDevice::append_spans(const Piece& piece, Payload& payload) {
+  const Stream& stream = *parts_.streams[piece.target];
+  for (ByteRange rest = piece.range; !rest.empty();) {
+    const SpanPart part = first_part(*stream.spans, rest);
+    SpanRef span = loader_.find(stream, part.span);
+    if (!span) return false;
+    payload.push_back({span->bytes().subspan(part.offset_in_span, part.length), span});
+    rest = ByteRange::from_to(rest.offset + part.length, rest.end());
+  }
+  return true;
+}
+
+void MappedDevice::read_metadata(ByteRange range, MutableBytes out) const {
+  pread_exactly(parts_.metadata.get(), range.offset, out, parts_.metadata_name);
+}
+
+}  // namespace erofs_oci

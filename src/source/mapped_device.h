@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "source/block_device.h"
+#include "source/extent_map.h"
+#include "source/span_loader.h"
+
+namespace erofs_oci {
+
+/// What a device has done since it was made; counters only grow and may be read from any thread.
+struct ReadCounters {
+  std::atomic<uint64_t> reads{0};
+  std::atomic<uint64_t> bytes_read{0};
+  std::atomic<uint64_t> hits{0};
+  std::atomic<uint64_t> misses{0};
+  std::atomic<uint64_t> errors{0};
+};
+
+/// What a device is made of; see design of the map in README.md.
+struct DeviceParts {
+  std::string name;  ///< of the mount, for messages
+  ExtentMap map{{}};
+  UniqueFd metadata;  ///< local file that kMetadata extents point into; may be empty
+  std::string metadata_name;
+  std::vector<std::shared_ptr<const Stream>> streams;
+  uint32_t block_size = 4096;
+};
+
+/// The virtual device of a mount: a map over a local metadata file and streams. Thread-safe; always owned by a
+/// shared_ptr, which reads under way share.
+///
+/// A read that memory and the local file can answer is answered within read(). Any other waits, first come first
+/// served over all devices, until memory for its reply is free; then its spans are loaded and copied into the reply.
+/// A read inside one span is answered from the span itself.
+class MappedDevice : public BlockDevice, public std::enable_shared_from_this<MappedDevice> {
+ public:
+  /// Told of each failed read, on any thread: the edge that logs.
+  using OnError = std::function<void(ByteRange, const Error&)>;
+
+  /// Probes of a device's end by blkid and udev must not cost a fetch, so at least so much of it is a gap.
+  static constexpr uint64_t kTailGap = kMiB;
+  /// The largest read; the protocol's own bound (NBD: proto.md, "Block size constraints").
+  static constexpr uint64_t kMaxRead = 32 * kMiB;
+  /// Local bytes that a read may take from the metadata file without waiting for a reply's memory.
+  static constexpr uint64_t kMaxDirectMetadata = kMiB;
+
+  MappedDevice(DeviceParts parts, SpanLoader& loader, OnError on_error);
+  ~MappedDevice() override;
+
+  uint64_t size_bytes() const override { return size_bytes_; }
+  uint32_t block_size() const override { return parts_.block_size; }
+  void read(ByteRange range, ReadDone done) override;
+
+  const ReadCounters& counters() const { return counters_; }
+  const std::vector<std::shared_ptr<const Stream>>& streams() const { return parts_.streams; }
+
+ private:
+  class PendingRead;
+
+  std::optional<Payload> read_from_memory(const std::vector<Piece>& pieces);
+  bool append_spans(const Piece& piece, Payload& payload);
+  void read_metadata(ByteRange range, MutableBytes out) const;
+
+  DeviceParts parts_;
+  SpanLoader& loader_;
+  OnError on_error_;
+  ReadCounters counters_;
+  uint64_t size_bytes_;
+};
+
+}  // namespace erofs_oci

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "source/buffer.h"
+
+namespace erofs_oci {
+
+/// Names a span among all streams of the process.
+struct SpanKey {
+  uint64_t stream = 0;
+  uint64_t span = 0;
+  friend bool operator==(const SpanKey&, const SpanKey&) = default;
+};
+
+struct SpanKeyHash {
+  size_t operator()(const SpanKey& key) const noexcept {
+    return static_cast<size_t>((key.stream * 0x9e3779b97f4a7c15ULL) ^ (key.span * 0xff51afd7ed558ccdULL));
+  }
+};
+
+/// A span's output, shared by the cache and by replies that are being sent.
+using SpanRef = std::shared_ptr<const Buffer>;
+
+/// Spans in memory, least recently used first out. One thread at a time; knows no bound of its own.
+class SpanCache {
+ public:
+  /// The span, now the most recently used, or null.
+  SpanRef find(SpanKey key);
+  void insert(SpanKey key, SpanRef span);
+  /// Takes least recently used spans that nobody else holds out, until they hold `wanted` bytes or none is left.
+  std::vector<SpanRef> evict(uint64_t wanted);
+  /// Takes all spans of `stream` out.
+  std::vector<SpanRef> remove_stream(uint64_t stream);
+  size_t size() const { return entries_.size(); }
+
+ private:
+  struct Entry {
+    SpanKey key;
+    SpanRef span;
+  };
+  std::list<Entry> entries_;  // most recently used first
+  std::unordered_map<SpanKey, std::list<Entry>::iterator, SpanKeyHash> index_;
+};
+
+}  // namespace erofs_oci

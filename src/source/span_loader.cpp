@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "source/span_loader.h"
+
+#include <utility>
+
+namespace erofs_oci {
+namespace {
+
+std::atomic<uint64_t> g_next_stream_id{1};
+
+/// Corrupt bytes may come from one bad cache on the way: so often a span is fetched before it is an error.
+constexpr int kFetchesOfCorruptData = 2;
+
+}  // namespace
+
+Stream::Stream(std::shared_ptr<RangeReader> stored_blob, std::unique_ptr<const SpanTable> table)
+    : id(g_next_stream_id++), blob(std::move(stored_blob)), spans(std::move(table)) {}
+
+/// A span on its way; everybody who wants it waits here.
+struct SpanLoader::Load {
+  std::shared_ptr<const Stream> stream;
+  size_t span;
+  Priority priority;
+  std::vector<SpanDone> waiters;  // guarded by the loader's mutex_
+  Reservation stored_memory;
+  Buffer stored;
+  std::shared_ptr<Buffer> output;
+  int fetches = 0;
+
+  SpanKey key() const { return {stream->id, span}; }
+  ByteRange stored_range() const { return stream->spans->stored(span); }
+  bool direct() const { return stream->spans->is_identity(); }
+};
+
+SpanLoader::SpanLoader(MemoryBound& memory, WorkerPool& workers) : memory_(memory), workers_(workers) {
+  memory_.set_evict([this](uint64_t wanted) { return evict(wanted); });
+}
+
+SpanLoader::~SpanLoader() { memory_.set_evict({}); }
+
+SpanRef SpanLoader::find(const Stream& stream, size_t span) {
+  MutexLock lock(mutex_);
+  return cache_.find({stream.id, span});
+}
+
+void SpanLoader::load(const std::shared_ptr<const Stream>& stream, size_t span, Priority priority, SpanDone done) {
+  std::shared_ptr<Load> load;
+  SpanRef cached;
+  {
+    MutexLock lock(mutex_);
+    const SpanKey key{stream->id, span};
+    cached = cache_.find(key);
+    if (!cached) {
+      std::shared_ptr<Load>& entry = loads_[key];
+      if (entry) {
+        entry->waiters.push_back(std::move(done));
+        return;
+      }
+      entry = load = std::make_shared<Load>();
+      load->waiters.push_back(std::move(done));
+    }
+  }
+  if (cached) return done({std::move(cached), std::nullopt});
+  load->stream = stream;
+  load->span = span;
+  load->priority = priority;
+  const SpanTable& spans = *stream->spans;
+  const uint64_t bytes = spans.output(span).length + (load->direct() ? 0 : spans.stored(span).length);
+  memory_.reserve(MemoryBound::Kind::span, bytes,
+                  [this, load](Reservation reservation) { start(load, std::move(reservation)); });
+}
+
+void SpanLoader::start(const std::shared_ptr<Load>& load, Reservation reservation) {
+  try {
+    const uint64_t output_length = load->stream->spans->output(load->span).length;
+    // Shared with the buffer's last owner, who may be a reply that is being sent after the span left the cache.
+    auto output_memory = std::make_shared<Reservation>(reservation.split(output_length));
+    load->output = std::make_shared<Buffer>(output_length, [output_memory](size_t) { *output_memory = Reservation(); });
+    if (!load->direct()) {
+      load->stored_memory = std::move(reservation);
+      load->stored = Buffer(load->stored_memory.bytes());
+    }
+  } catch (const Error& error) {
+    return finish(load, error);
+  }
+  fetch(load);
+}
+
+void SpanLoader::fetch(const std::shared_ptr<Load>& load) {
+  ++load->fetches;
+  const MutableBytes target = load->direct() ? load->output->bytes() : load->stored.bytes();
+  load->stream->blob->read(load->stored_range(), target, load->priority, [this, load](std::optional<Error> error) {
+    if (error || load->direct()) return finish(load, std::move(error));
+    workers_.post([this, load] { decode(load); });
+  });
+}
+
+void SpanLoader::decode(const std::shared_ptr<Load>& load) {
+  try {
+    load->stream->spans->decode(load->span, load->stored.bytes(), load->output->bytes());
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::corrupt && load->fetches < kFetchesOfCorruptData) return fetch(load);
+    return finish(load, error.within(load->stream->blob->name()));
+  }
+  finish(load, std::nullopt);
+}
+
+void SpanLoader::finish(const std::shared_ptr<Load>& load, std::optional<Error> error) {
+  load->stored = Buffer();
+  load->stored_memory = Reservation();
+  SpanRef span = error ? nullptr : std::move(load->output);
+  std::vector<SpanDone> waiters;
+  {
+    MutexLock lock(mutex_);
+    loads_.erase(load->key());
+    waiters.swap(load->waiters);
+    if (span) cache_.insert(load->key(), span);
+  }
+  load->output.reset();
+  for (SpanDone& done : waiters) done({span, error});
+}
+
+bool SpanLoader::evict(uint64_t wanted) {
+  std::vector<SpanRef> victims;
+  {
+    MutexLock lock(mutex_);
+    victims = cache_.evict(wanted);
+  }
+  return !victims.empty();  // they are freed here, after the lock
+}
+
+void SpanLoader::drop(const Stream& stream) {
+  std::vector<SpanRef> dropped;
+  {
+    MutexLock lock(mutex_);
+    dropped = cache_.remove_stream(stream.id);
+  }
+}
+
+}  // namespace erofs_oci

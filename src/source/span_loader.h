@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "base/mutex.h"
+#include "base/range_reader.h"
+#include "source/memory_bound.h"
+#include "source/span_cache.h"
+#include "source/span_table.h"
+#include "source/worker_pool.h"
+
+namespace erofs_oci {
+
+/// A layer as a sequence of bytes: the stored blob and how its spans are decoded. Immutable; shared by a device and by
+/// loads under way that may outlive it.
+struct Stream {
+  Stream(std::shared_ptr<RangeReader> stored_blob, std::unique_ptr<const SpanTable> table);
+
+  const uint64_t id;  ///< unique in the process
+  const std::shared_ptr<RangeReader> blob;
+  const std::unique_ptr<const SpanTable> spans;
+};
+
+/// A loaded span, or why there is none.
+struct SpanResult {
+  SpanRef span;
+  std::optional<Error> error;
+};
+
+/// Called exactly once, on any thread; must not block or throw.
+using SpanDone = std::function<void(SpanResult)>;
+
+/// Loads spans: memory, else fetch, decode, remember. One fetch a span at a time, however many ask. Thread-safe;
+/// streams' blobs and the pool call back into it, so it is destroyed after all of them have ended.
+class SpanLoader {
+ public:
+  SpanLoader(MemoryBound& memory, WorkerPool& workers);
+  ~SpanLoader();
+
+  /// The span, where memory holds it.
+  SpanRef find(const Stream& stream, size_t span);
+  /// The span, from memory or from the blob.
+  void load(const std::shared_ptr<const Stream>& stream, size_t span, Priority priority, SpanDone done);
+  /// Forgets the spans of a stream that nobody will read again.
+  void drop(const Stream& stream);
+
+  MemoryBound& memory() { return memory_; }
+
+ private:
+  struct Load;
+
+  void start(const std::shared_ptr<Load>& load, Reservation reservation);
+  void fetch(const std::shared_ptr<Load>& load);
+  void decode(const std::shared_ptr<Load>& load);
+  void finish(const std::shared_ptr<Load>& load, std::optional<Error> error);
+  bool evict(uint64_t wanted);
+
+  MemoryBound& memory_;
+  WorkerPool& workers_;
+  Mutex mutex_;
+  SpanCache cache_ GUARDED_BY(mutex_);
+  std::unordered_map<SpanKey, std::shared_ptr<Load>, SpanKeyHash> loads_ GUARDED_BY(mutex_);
+};
+
+}  // namespace erofs_oci

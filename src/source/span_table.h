@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/byte_range.h"
+#include "base/bytes.h"
+
+namespace erofs_oci {
+
+/// How a stream (a layer's uncompressed bytes) is cut into spans, each decoded by itself from a range of the stored
+/// blob. Immutable, thread-safe.
+class SpanTable {
+ public:
+  virtual ~SpanTable() = default;
+
+  virtual uint64_t stream_size() const = 0;
+  virtual size_t span_count() const = 0;
+  /// The span that holds stream byte `offset`, which must be less than stream_size().
+  virtual size_t find(uint64_t offset) const = 0;
+  /// The stream bytes of span `span`; spans are sorted and leave no gap.
+  virtual ByteRange output(size_t span) const = 0;
+  /// The blob bytes that span `span` is decoded from; its first is not before the former span's.
+  virtual ByteRange stored(size_t span) const = 0;
+  /// Whether stored bytes are output bytes, so that they may be read straight to where they are wanted.
+  virtual bool is_identity() const = 0;
+  /// Fills `out`, as long as output(span), from `stored`, as long as stored(span).
+  /// Throws Error corrupt where the bytes do not fit the table.
+  virtual void decode(size_t span, Bytes stored, MutableBytes out) const = 0;
+};
+
+}  // namespace erofs_oci

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "base/mutex.h"
+#include "base/range_reader.h"
+
+namespace erofs_oci::testing {
+
+/// A blob in memory. Reads are answered at once, or held until release() where `held` is set; the next reads can be
+/// made to fail or to come back altered.
+class FakeBlob : public RangeReader {
+ public:
+  explicit FakeBlob(std::vector<std::byte> data) : data_(std::move(data)) {}
+
+  uint64_t size_bytes() const override { return data_.size(); }
+  std::string name() const override { return "fake blob"; }
+
+  void read(ByteRange range, MutableBytes out, Priority, RangeDone done) override {
+    ++reads;
+    bytes += range.length;
+    if (failures > 0) {
+      --failures;
+      return done(Error(ErrorKind::unavailable, "the fake is away"));
+    }
+    std::copy_n(data_.begin() + static_cast<ptrdiff_t>(range.offset), range.length, out.begin());
+    if (altered > 0) {
+      --altered;
+      std::ranges::fill(out, std::byte{0xff});
+    }
+    if (!hold(done)) done(std::nullopt);
+  }
+
+  /// Answers the reads held so far, last first, and holds no more.
+  void release() {
+    std::deque<RangeDone> waiting;
+    {
+      MutexLock lock(mutex_);
+      waiting.swap(waiting_);
+      held = false;
+    }
+    while (!waiting.empty()) {
+      waiting.back()(std::nullopt);
+      waiting.pop_back();
+    }
+  }
+
+  std::atomic<int> reads{0};
+  std::atomic<uint64_t> bytes{0};
+  std::atomic<int> failures{0};
+  std::atomic<int> altered{0};
+  std::atomic<bool> held{false};
+
+ private:
+  bool hold(RangeDone& done) {
+    MutexLock lock(mutex_);
+    if (held) waiting_.push_back(std::move(done));
+    return held;
+  }
+
+  std::vector<std::byte> data_;
+  Mutex mutex_;
+  std::deque<RangeDone> waiting_ GUARDED_BY(mutex_);
+};
+
+/// Bytes that differ at every offset of a test's size.
+inline std::vector<std::byte> pattern(size_t size) {
+  std::vector<std::byte> data(size);
+  for (size_t i = 0; i < size; ++i) data[i] = static_cast<std::byte>((i * 2654435761u) >> 13);
+  return data;
+}
+
+}  // namespace erofs_oci::testing
