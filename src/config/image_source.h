@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace erofs_oci {
+
+/// Where an image comes from, by the prefix of the definition's `image`.
+enum class ImageKind {
+  registry,     ///< no prefix: a reference such as registry.example.com/team/tools:1.4
+  oci,          ///< oci:/path, an OCI image layout in a folder
+  oci_archive,  ///< oci-archive:/path, the same in a tar file
+  tar,          ///< tar:/path, one layer's tar file, compressed or not
+  file,         ///< file:/path, an EROFS image, or what tarindex and zinfo describe
+};
+
+struct ImageSource {
+  ImageKind kind = ImageKind::registry;
+  std::string location;  ///< the reference, or the absolute path (for oci with what follows it)
+
+  /// Whether the source is one blob, so that there is no layer or platform to choose.
+  bool single_blob() const { return kind == ImageKind::tar || kind == ImageKind::file; }
+};
+
+/// Error invalid "must be …" where `image` is neither a known prefix with an absolute path nor looks like a
+/// reference (github.com/distribution/reference, reference.go: the grammar). The host is not asked.
+ImageSource parse_image_source(std::string_view image);
+
+}  // namespace erofs_oci
