@@ -1,0 +1,199 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# For scenarios, which run in the guest:  . /host/tests/guest/lib.sh
+# BOOT is the number of the boot, from 1. A command that fails and is not asked about ends the scenario.
+set -Eeuo pipefail
+
+data=/host/tests/data
+registry=127.0.0.1:5000
+
+# --- verdicts ---
+
+ok() { echo "ok: $*"; }
+die() { trap - ERR; echo "FAIL: $*"; echo "$*" >/host/work/reason; exit 1; }
+skip() { trap - ERR; echo "SKIP: $*"; echo "$*" >/host/work/reason; exit 77; }
+trap 'die "line $LINENO: $BASH_COMMAND: exit code $?"' ERR
+
+# check COMMAND…: it must succeed
+check() { "$@" || die "exit code $?: $*"; }
+
+# check_fails COMMAND…: it must fail, and not by a signal
+check_fails() {
+  local code=0
+  "$@" || code=$?
+  ((code > 0 && code < 128)) || die "exit code $code where a failure was due: $*"
+}
+
+# wait_until SECONDS COMMAND…
+wait_until() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    ((SECONDS < end)) || die "did not come true in time: $*"
+    sleep 0.1
+  done
+}
+
+# The scenario is called again after a reboot, with BOOT one higher. Ends it for now.
+reboot_guest() { echo "reboot $BOOT"; touch /run/guest-reboot; exit 0; }
+
+# Blocks smaller than a page, which a tarindex has, are known to EROFS from kernel 6.4 on.
+has_small_blocks() { [[ $(printf '6.4\n%s\n' "$(uname -r)" | sort -V | head -n 1) == 6.4 ]]; }
+needs_small_blocks() { has_small_blocks || skip "kernel $(uname -r | cut -d. -f1,2) cannot mount a tarindex: its blocks of 512 bytes need 6.4"; }
+
+# --- registry ---
+
+# start_registry [USER PASSWORD]: docker-registry on $registry, its data kept over reboots; with a password where one is given
+# shellcheck disable=SC2120
+start_registry() {
+  local auth=''
+  mkdir -p /var/lib/test-registry
+  if (($#)); then
+    htpasswd -Bbn "$1" "$2" >/etc/test-registry.htpasswd
+    auth='auth: {htpasswd: {realm: test, path: /etc/test-registry.htpasswd}}'
+  fi
+  cat >/etc/test-registry.yml <<END
+version: 0.1
+log: {level: warn}
+storage: {filesystem: {rootdirectory: /var/lib/test-registry}, delete: {enabled: true}}
+http: {addr: $registry, secret: test}
+$auth
+END
+  cat >/etc/systemd/system/test-registry.service <<END
+[Service]
+ExecStart=/usr/bin/docker-registry serve /etc/test-registry.yml
+[Install]
+WantedBy=multi-user.target
+END
+  systemctl daemon-reload
+  systemctl restart test-registry
+  wait_until 30 registry_answers
+}
+stop_registry() { systemctl stop test-registry; }
+registry_answers() { [[ $(curl -s -o /dev/null -w '%{http_code}' "http://$registry/v2/") =~ ^(200|401)$ ]]; }
+
+# The user of push_*: USER:PASSWORD, or nothing
+registry_login=
+registry_curl() { curl -fsS ${registry_login:+-u "$registry_login"} "$@"; }
+
+digest_of() { echo "sha256:$(sha256sum "$1" | cut -d' ' -f1)"; }
+
+push_blob() { # REPO FILE
+  local where
+  where=$(registry_curl -D - -o /dev/null -X POST "http://$registry/v2/$1/blobs/uploads/" |
+    tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
+  [[ $where == http* ]] || where=http://$registry$where
+  [[ $where == *\?* ]] && where+='&' || where+='?'
+  registry_curl -o /dev/null -X PUT -H 'Content-Type: application/octet-stream' --data-binary "@$2" \
+    "${where}digest=$(digest_of "$2")"
+}
+
+push_manifest() { # REPO REFERENCE FILE: its media type is in it
+  registry_curl -o /dev/null -X PUT -H "Content-Type: $(jq -r .mediaType "$3")" --data-binary "@$3" \
+    "http://$registry/v2/$1/manifests/$2"
+}
+
+# descriptor TYPE FILE: JSON
+descriptor() {
+  jq -n --arg type "$1" --arg digest "$(digest_of "$2")" --argjson size "$(stat -c %s "$2")" \
+    '{mediaType: $type, digest: $digest, size: $size}'
+}
+
+# push_layer REPO TAG FILE.tar.gz: an image of this one layer for linux/amd64, behind an index
+push_layer() {
+  local dir oci=application/vnd.oci.image
+  dir=$(mktemp -d)
+  jq -n --arg id "sha256:$(gzip -dc "$3" | sha256sum | cut -d' ' -f1)" \
+    '{architecture: "amd64", os: "linux", config: {}, rootfs: {type: "layers", diff_ids: [$id]}}' >"$dir/config"
+  jq -n --arg type "$oci.manifest.v1+json" --argjson config "$(descriptor "$oci.config.v1+json" "$dir/config")" \
+    --argjson layer "$(descriptor "$oci.layer.v1.tar+gzip" "$3")" \
+    '{schemaVersion: 2, mediaType: $type, config: $config, layers: [$layer]}' >"$dir/manifest"
+  jq -n --arg type "$oci.index.v1+json" --argjson manifest "$(descriptor "$oci.manifest.v1+json" "$dir/manifest")" \
+    '{schemaVersion: 2, mediaType: $type,
+      manifests: [$manifest + {platform: {architecture: "amd64", os: "linux"}}]}' >"$dir/index"
+  push_blob "$1" "$3"
+  push_blob "$1" "$dir/config"
+  push_manifest "$1" "$(digest_of "$dir/manifest")" "$dir/manifest"
+  push_manifest "$1" "$2" "$dir/index"
+  rm -r "$dir"
+}
+
+# --- golden data and definitions ---
+
+golden_tree=/var/lib/golden
+
+# The golden layer unpacked, once.
+unpack_golden() {
+  [[ ! -d $golden_tree ]] || return 0
+  mkdir -p "$golden_tree"
+  tar -C "$golden_tree" -xpf "$data/layer.tar.gz" --numeric-owner --xattrs --xattrs-include='*'
+}
+
+# golden_image FILE: an EROFS image of 4 KiB blocks with the golden layer's files, which every kernel mounts
+golden_image() { unpack_golden; mkfs.erofs --quiet "$1" "$golden_tree"; }
+
+# golden_check DIR: each regular file of the golden layer is there with its content
+golden_check() {
+  local out
+  out=$(cd "$1" && sha256sum --quiet --check "$data/layer.sha256" 2>&1) ||
+    die "$1 differs from the golden layer: $(head -n 3 <<<"$out" | paste -sd ' ' | cut -c1-300)"
+}
+
+# define_tarindex NAME [LINE…]: the golden layer out of the registry, by the golden tarindex and checkpoints; a LINE goes
+# before the tables
+define_tarindex() {
+  local name=$1
+  shift
+  mkdir -p /etc/erofs-oci /var/lib/erofs-oci "/srv/$name"
+  cp "$data/layer.erofs" "/var/lib/erofs-oci/$name.erofs"
+  cp "$data/layer.zinfo" "/var/lib/erofs-oci/$name.zinfo"
+  {
+    printf '%s\n' "image = \"$registry/team/tools:1.0\"" 'platform = "linux/amd64"' 'layer = 0' \
+      "tarindex = \"/var/lib/erofs-oci/$name.erofs\"" "zinfo = \"/var/lib/erofs-oci/$name.zinfo\"" \
+      "mountpoint = \"/srv/$name\"" "$@" '[registry]' 'insecure = true'
+  } >"/etc/erofs-oci/$name.toml"
+}
+
+# define_local NAME [LINE…]: the golden layer's files as a local EROFS image
+define_local() {
+  local name=$1
+  shift
+  mkdir -p /etc/erofs-oci "/srv/$name"
+  [[ -f /var/lib/golden.erofs ]] || golden_image /var/lib/golden.erofs
+  printf '%s\n' 'image = "file:/var/lib/golden.erofs"' "mountpoint = \"/srv/$name\"" "$@" >"/etc/erofs-oci/$name.toml"
+}
+
+# define NAME [LINE…]: the best that this kernel can mount; starts the registry where it is needed
+define() {
+  if has_small_blocks; then
+    registry_answers || { start_registry; push_layer team/tools 1.0 "$data/layer.tar.gz"; }
+    define_tarindex "$@"
+  else
+    define_local "$@"
+  fi
+}
+
+# --- the state of the system ---
+
+# leftovers: nothing of a mount is left
+leftovers() {
+  local found
+  for found in /sys/block/nbd*/pid; do
+    [[ ! -e $found ]] || die "left behind: connected device $found"
+  done
+  found=$(losetup --list --noheadings --output NAME,BACK-FILE)
+  [[ -z $found ]] || die "left behind: loop device $found"
+  found=$(findmnt --noheadings --types erofs || true)
+  [[ -z $found ]] || die "left behind: mount $found"
+  found=$(pgrep --list-full --exact erofs-oci || true)
+  [[ -z $found ]] || die "left behind: process $found"
+  found=$(find /run/erofs-oci/mounts -type f 2>/dev/null || true)
+  [[ -z $found ]] || die "left behind: state $found"
+}
+
+# io_errors: the kernel's complaints about block devices and EROFS in this boot
+io_errors() { dmesg | grep -E 'I/O error|blk_update_request|erofs.*(error|fail)' || true; }
+no_io_errors() { [[ -z $(io_errors) ]] || die "kernel: $(io_errors | head -n 2 | paste -sd ' ')"; }
+
+daemon_pid() { systemctl show --property MainPID --value erofs-ocid.service; }
+drop_caches() { sync; echo 3 >/proc/sys/vm/drop_caches; }
