@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace erofs_oci {
+
+/// {"error": kFailed, "parameters": {kind, errno, message}}
+nlohmann::json failed_reply(const Error& error);
+
+/// An error of org.varlink.service by its short name ("MethodNotFound"), with its one parameter where it has
+/// one.
+nlohmann::json service_error_reply(std::string_view name, std::string_view parameter = {},
+                                   std::string_view value = {});
+
+/// The Error that a reply with "error" stands for. The text comes from a process that is trusted less: only
+/// its printable characters are kept.
+Error error_of_reply(const nlohmann::json& reply);
+
+}  // namespace erofs_oci

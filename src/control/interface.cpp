@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/interface.h"
+
+namespace erofs_oci {
+
+std::string_view interface_description() {
+  return R"(# Control of erofs-ocid, which serves container images as read-only block devices.
+# Descriptors travel with a message (SCM_RIGHTS); a parameter of type fd index is a position in that message's list.
+# Methods that change something need uid 0, or the uid that a private daemon runs as.
+interface io.github.erofs-oci
+
+# Local files of a definition, opened by the caller: fd indexes.
+type Files (tarindex: ?int, zinfo: ?int, ca: ?int)
+
+type Transport (nbd, fuse, export)
+
+# opening: no transport yet; waiting: the source is away, reads wait; failed: reads get an I/O error.
+type Health (opening, serving, waiting, failed)
+
+# Since the daemon took the mount over. blob_bytes is the size of all blobs, the measure for fetched_bytes.
+type Counters (
+  reads: int,
+  bytes_read: int,
+  errors: int,
+  fetch_requests: int,
+  fetched_bytes: int,
+  blob_bytes: int,
+  cache_hits: int,
+  misses: int
+)
+
+type MountStatus (
+  name: string,
+  generation: ?string,
+  image: string,
+  image_digest: ?string,
+  mountpoint: ?string,
+  transport: ?Transport,
+  health: Health,
+  reason: ?string,
+  size_bytes: int,
+  counters: Counters
+)
+
+type MountSummary (name: string, generation: ?string, image: string, health: Health)
+
+# Resolves the image, finds or builds its index and opens its source. definition has the keys of erofs-oci.toml(5), sections
+# as objects, and name. credentials is the fd index of a memfd with JSON: secrets are never in a message.
+# Called with more, it answers stage, done and total any number of times, continuing, and the rest at last.
+# generation: which the mount is served under already.
+method Open(definition: object, files: ?Files, credentials: ?int) -> (
+  stage: ?string,
+  done: ?int,
+  total: ?int,
+  generation: ?string,
+  size_bytes: ?int,
+  block_size: ?int,
+  image_digest: ?string,
+  index_identity: ?string
+)
+
+# Serves an opened mount on descriptors, whose order is the transport's. Answers once they are kept over a restart.
+method Serve(name: string, generation: string, transport: Transport, fds: []int) -> ()
+
+# Ends serving and forgets the mount; with a generation, only where it is that one.
+method Close(name: string, generation: ?string) -> ()
+
+# One mount, or all.
+method Status(name: ?string) -> (mounts: []MountStatus)
+
+method List() -> (mounts: []MountSummary)
+
+# kind: not_found, denied, unavailable, corrupt, unsupported, invalid, busy, no_space or system. message is a sentence.
+error Failed (kind: string, errno: int, message: string)
+)";
+}
+
+std::string_view service_description() {
+  return R"(# The interface that every Varlink service has (https://varlink.org/Service).
+interface org.varlink.service
+
+method GetInfo() -> (vendor: string, product: string, version: string, url: string, interfaces: []string)
+method GetInterfaceDescription(interface: string) -> (description: string)
+
+error InterfaceNotFound (interface: string)
+error MethodNotFound (method: string)
+error MethodNotImplemented (method: string)
+error InvalidParameter (parameter: string)
+error PermissionDenied ()
+error ExpectedMore ()
+)";
+}
+
+}  // namespace erofs_oci

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/messages.h"
+
+#include "config/definition_file.h"
+#include "config/definition_json.h"
+#include "control/fields.h"
+
+namespace erofs_oci {
+
+template <>
+struct EnumNames<TransportKind> {
+  static constexpr std::array<std::string_view, 3> kNames{"nbd", "fuse", "export"};
+};
+template <>
+struct EnumNames<Health> {
+  static constexpr std::array<std::string_view, 4> kNames{"opening", "serving", "waiting", "failed"};
+};
+
+template <>
+nlohmann::json encode(const Definition& value) {
+  return to_json(value);
+}
+template <>
+Definition decode(const nlohmann::json& value) {
+  return definition_from_json(value);
+}
+
+template <>
+struct Fields<OpenFiles> {
+  static void visit(auto& io, auto& m) {
+    io("tarindex", m.tarindex);
+    io("zinfo", m.zinfo);
+    io("ca", m.ca);
+  }
+};
+template <>
+struct Fields<OpenRequest> {
+  static void visit(auto& io, auto& m) {
+    io("definition", m.definition);
+    io("files", m.files);
+    io("credentials", m.credentials);
+  }
+};
+template <>
+struct Fields<OpenProgress> {
+  static void visit(auto& io, auto& m) {
+    io("stage", m.stage);
+    io("done", m.done);
+    io("total", m.total);
+  }
+};
+template <>
+struct Fields<OpenReply> {
+  static void visit(auto& io, auto& m) {
+    io("generation", m.generation);
+    io("size_bytes", m.size_bytes);
+    io("block_size", m.block_size);
+    io("image_digest", m.image_digest);
+    io("index_identity", m.index_identity);
+  }
+};
+template <>
+struct Fields<ServeRequest> {
+  static void visit(auto& io, auto& m) {
+    io("name", m.name);
+    io("generation", m.generation);
+    io("transport", m.transport);
+    io("fds", m.fds);
+  }
+};
+template <>
+struct Fields<CloseRequest> {
+  static void visit(auto& io, auto& m) {
+    io("name", m.name);
+    io("generation", m.generation);
+  }
+};
+template <>
+struct Fields<StatusRequest> {
+  static void visit(auto& io, auto& m) { io("name", m.name); }
+};
+template <>
+struct Fields<Counters> {
+  static void visit(auto& io, auto& m) {
+    io("reads", m.reads);
+    io("bytes_read", m.bytes_read);
+    io("errors", m.errors);
+    io("fetch_requests", m.fetch_requests);
+    io("fetched_bytes", m.fetched_bytes);
+    io("blob_bytes", m.blob_bytes);
+    io("cache_hits", m.cache_hits);
+    io("misses", m.misses);
+  }
+};
+template <>
+struct Fields<MountStatus> {
+  static void visit(auto& io, auto& m) {
+    io("name", m.name);
+    io("generation", m.generation);
+    io("image", m.image);
+    io("image_digest", m.image_digest);
+    io("mountpoint", m.mountpoint);
+    io("transport", m.transport);
+    io("health", m.health);
+    io("reason", m.reason);
+    io("size_bytes", m.size_bytes);
+    io("counters", m.counters);
+  }
+};
+template <>
+struct Fields<StatusReply> {
+  static void visit(auto& io, auto& m) { io("mounts", m.mounts); }
+};
+template <>
+struct Fields<MountSummary> {
+  static void visit(auto& io, auto& m) {
+    io("name", m.name);
+    io("generation", m.generation);
+    io("image", m.image);
+    io("health", m.health);
+  }
+};
+template <>
+struct Fields<ListReply> {
+  static void visit(auto& io, auto& m) { io("mounts", m.mounts); }
+};
+
+namespace {
+
+void check_name(const std::string& name) {
+  if (!is_mount_name(name)) throw Error(ErrorKind::invalid, "'name' must be the name of a mount");
+}
+
+void check_generation(const std::optional<std::string>& generation) {
+  if (generation && !is_generation(*generation)) {
+    throw Error(ErrorKind::invalid, "'generation' must be 32 lower-case hex digits");
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(TransportKind kind) {
+  return EnumNames<TransportKind>::kNames.at(static_cast<size_t>(kind));
+}
+std::string_view to_string(Health health) {
+  return EnumNames<Health>::kNames.at(static_cast<size_t>(health));
+}
+
+nlohmann::json to_json(const OpenRequest& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const OpenProgress& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const OpenReply& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const ServeRequest& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const CloseRequest& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const StatusRequest& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const StatusReply& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const ListReply& message) {
+  return encode(message);
+}
+
+template <>
+OpenRequest from_json(const nlohmann::json& object) {
+  return decode<OpenRequest>(object);
+}
+
+template <>
+OpenProgress from_json(const nlohmann::json& object) {
+  return decode<OpenProgress>(object);
+}
+
+template <>
+OpenReply from_json(const nlohmann::json& object) {
+  auto reply = decode<OpenReply>(object);
+  check_generation(reply.generation);
+  if (reply.block_size != 512 && reply.block_size != 4096) {
+    throw Error(ErrorKind::invalid, "'block_size' must be 512 or 4096");
+  }
+  if (reply.size_bytes == 0 || reply.size_bytes % reply.block_size != 0) {
+    throw Error(ErrorKind::invalid, "'size_bytes' must be whole blocks, one at least");
+  }
+  return reply;
+}
+
+template <>
+ServeRequest from_json(const nlohmann::json& object) {
+  auto request = decode<ServeRequest>(object);
+  check_name(request.name);
+  check_generation(request.generation);
+  if (request.fds.empty()) throw Error(ErrorKind::invalid, "'fds' must name a descriptor at least");
+  return request;
+}
+
+template <>
+CloseRequest from_json(const nlohmann::json& object) {
+  auto request = decode<CloseRequest>(object);
+  check_name(request.name);
+  check_generation(request.generation);
+  return request;
+}
+
+template <>
+StatusRequest from_json(const nlohmann::json& object) {
+  auto request = decode<StatusRequest>(object);
+  if (request.name) check_name(*request.name);
+  return request;
+}
+
+template <>
+StatusReply from_json(const nlohmann::json& object) {
+  return decode<StatusReply>(object);
+}
+
+template <>
+ListReply from_json(const nlohmann::json& object) {
+  return decode<ListReply>(object);
+}
+
+bool is_generation(std::string_view text) {
+  return text.size() == 32 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+UniqueFd take_fd(std::vector<UniqueFd>& fds, FdIndex index, std::string_view parameter) {
+  if (index >= fds.size() || !fds[index]) {
+    throw make_error(ErrorKind::invalid, "'{}' names descriptor {}, which did not come with the message",
+                     parameter, index);
+  }
+  return std::move(fds[index]);
+}
+
+}  // namespace erofs_oci

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/digest.h"
+#include "base/unique_fd.h"
+#include "config/definition.h"
+
+namespace erofs_oci {
+
+// The parameters of calls and replies. Every struct T has
+//     nlohmann::json to_json(const T&);       absent optionals are left out
+//     T from_json<T>(const nlohmann::json&);  Error invalid names the member: unknown, missing, of another
+//     type or range
+// interface.cpp has the same in Varlink's language, and a test holds the two against each other.
+
+/// A position in the descriptors of the message.
+using FdIndex = uint32_t;
+
+/// How the kernel, or a program, reads what the daemon serves.
+enum class TransportKind { nbd, fuse, export_ };
+std::string_view to_string(TransportKind kind);
+
+/// Local files that a definition names, opened by the client.
+struct OpenFiles {
+  std::optional<FdIndex> tarindex;
+  std::optional<FdIndex> zinfo;
+  std::optional<FdIndex> ca;
+};
+
+struct OpenRequest {
+  Definition definition;
+  OpenFiles files;
+  std::optional<FdIndex> credentials;  ///< a memfd with JSON: secrets are never in the message
+};
+
+/// Sent any number of times before OpenReply.
+struct OpenProgress {
+  std::string stage;  ///< "resolving", "building the index", …
+  uint64_t done = 0;
+  uint64_t total = 0;  ///< 0: not known
+};
+
+struct OpenReply {
+  std::optional<std::string> generation;  ///< under which the mount is served already
+  uint64_t size_bytes = 0;
+  uint32_t block_size = 0;             ///< 512 or 4096
+  std::optional<Digest> image_digest;  ///< none for file: and tar:
+  std::optional<std::string> index_identity;
+};
+
+struct ServeRequest {
+  std::string name;
+  std::string generation;
+  TransportKind transport = TransportKind::nbd;
+  std::vector<FdIndex> fds;  ///< in the order of the transport: first the one that reads arrive on
+};
+
+struct CloseRequest {
+  std::string name;
+  std::optional<std::string> generation;  ///< close only this one
+};
+
+struct StatusRequest {
+  std::optional<std::string> name;  ///< none: all mounts
+};
+
+/// Since the daemon took the mount over.
+struct Counters {
+  uint64_t reads = 0;
+  uint64_t bytes_read = 0;
+  uint64_t errors = 0;
+  uint64_t fetch_requests = 0;
+  uint64_t fetched_bytes = 0;
+  uint64_t blob_bytes = 0;  ///< size of all blobs of the mount, the measure for fetched_bytes
+  uint64_t cache_hits = 0;
+  uint64_t misses = 0;
+};
+
+enum class Health {
+  opening,  ///< no transport yet
+  serving,
+  waiting,  ///< the source is away: reads wait
+  failed,   ///< reads get an I/O error
+};
+std::string_view to_string(Health health);
+
+struct MountStatus {
+  std::string name;
+  std::optional<std::string> generation;
+  std::string image;
+  std::optional<Digest> image_digest;
+  std::optional<std::string> mountpoint;
+  std::optional<TransportKind> transport;
+  Health health = Health::opening;
+  std::optional<std::string> reason;  ///< a sentence, where waiting or failed
+  uint64_t size_bytes = 0;
+  Counters counters;
+};
+
+struct StatusReply {
+  std::vector<MountStatus> mounts;
+};
+
+struct MountSummary {
+  std::string name;
+  std::optional<std::string> generation;
+  std::string image;
+  Health health = Health::opening;
+};
+
+struct ListReply {
+  std::vector<MountSummary> mounts;
+};
+
+nlohmann::json to_json(const OpenRequest& message);
+nlohmann::json to_json(const OpenProgress& message);
+nlohmann::json to_json(const OpenReply& message);
+nlohmann::json to_json(const ServeRequest& message);
+nlohmann::json to_json(const CloseRequest& message);
+nlohmann::json to_json(const StatusRequest& message);
+nlohmann::json to_json(const StatusReply& message);
+nlohmann::json to_json(const ListReply& message);
+
+template <typename T>
+T from_json(const nlohmann::json& object);
+
+template <>
+OpenRequest from_json<OpenRequest>(const nlohmann::json& object);
+template <>
+OpenProgress from_json<OpenProgress>(const nlohmann::json& object);
+template <>
+OpenReply from_json<OpenReply>(const nlohmann::json& object);
+template <>
+ServeRequest from_json<ServeRequest>(const nlohmann::json& object);
+template <>
+CloseRequest from_json<CloseRequest>(const nlohmann::json& object);
+template <>
+StatusRequest from_json<StatusRequest>(const nlohmann::json& object);
+template <>
+StatusReply from_json<StatusReply>(const nlohmann::json& object);
+template <>
+ListReply from_json<ListReply>(const nlohmann::json& object);
+
+/// Whether `text` is a generation: 32 lower-case hex digits (random_hex_128()).
+bool is_generation(std::string_view text);
+
+/// Takes descriptor `index` out of those of a message; Error invalid names `parameter` where there is none,
+/// or where it has been taken already.
+UniqueFd take_fd(std::vector<UniqueFd>& fds, FdIndex index, std::string_view parameter);
+
+}  // namespace erofs_oci
