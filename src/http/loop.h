@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <curl/curl.h>
+
+#include <chrono>
+#include <coroutine>
+#include <deque>
+#include <exception>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "base/mutex.h"
+#include "http/admission.h"
+#include "http/engine.h"
+
+namespace erofs_oci::http {
+
+/// A coroutine that waits inside the loop: for a transfer, a time or an event. Lives in the frame of the
+/// waiting coroutine; resumed exactly once, from the loop's top level, never from inside a callback of curl.
+class Suspension {
+ public:
+  Suspension(Loop& loop, const AbortGroup* group) : loop_(loop), group_(group) {}
+  Suspension(const Suspension&) = delete;
+  Suspension& operator=(const Suspension&) = delete;
+  virtual ~Suspension() = default;
+
+  bool await_ready();
+  void await_suspend(std::coroutine_handle<> waiter);
+  void await_resume() const {
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ protected:
+  /// Takes its place in the loop (a queue, a timer).
+  virtual void enter() = 0;
+  /// Gives that place up; follows enter(), unless complete() came before.
+  virtual void leave() = 0;
+  /// What was waited for has come, or failed.
+  void complete(std::exception_ptr failure = nullptr);
+
+  Loop& loop_;
+
+ private:
+  friend class Loop;
+  const AbortGroup* group_;
+  std::coroutine_handle<> waiter_;
+  std::exception_ptr failure_;
+};
+
+using Timers = std::multimap<std::chrono::steady_clock::time_point, Suspension*>;
+
+class Transfer;
+
+/// What the transfer thread runs: tasks, timers and curl's multi handle.
+class Loop {
+ public:
+  explicit Loop(const EngineSettings& settings);
+  ~Loop();
+
+  /// The thread's body; returns after stop(), when the last task has ended.
+  void run();
+
+  // Thread-safe.
+  void spawn(Task<void> task) EXCLUDES(mutex_);
+  void stop() EXCLUDES(mutex_);
+
+  // Transfer thread only.
+  const EngineSettings& settings() const { return settings_; }
+  void abort(const AbortGroup& group);
+  void enqueue(Transfer& transfer);
+  void withdraw(Transfer& transfer);
+  Timers& timers() { return timers_; }
+
+ private:
+  friend class Suspension;
+  struct Detached;
+
+  Detached run_detached(Task<void> task);
+  std::exception_ptr reason_to_fail(const AbortGroup* group) const;
+  template <typename Predicate>
+  void fail_where(Predicate predicate);
+
+  void start_spawned() EXCLUDES(mutex_);
+  void resume_completed();
+  void start_admitted();
+  void collect_finished();
+  void fire_timers();
+  int milliseconds_to_next_timer() const;
+  void wake();
+
+  struct MultiCleanup {
+    void operator()(CURLM* multi) const { ::curl_multi_cleanup(multi); }
+  };
+
+  const EngineSettings settings_;
+  const std::unique_ptr<CURLM, MultiCleanup> multi_;
+  Admission admission_;
+  Timers timers_;
+  std::unordered_set<Suspension*> suspended_;
+  std::deque<Suspension*> completed_;
+  size_t live_tasks_ = 0;
+  bool stopping_ = false;  // as the transfer thread has seen it
+
+  Mutex mutex_;
+  std::vector<Task<void>> spawned_ GUARDED_BY(mutex_);
+  bool stop_requested_ GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace erofs_oci::http
