@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/authorizer.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "http/url.h"
+#include "registry/host_client.h"
+
+namespace erofs_oci::registry {
+namespace {
+
+// A token of a day or more is renewed daily, which keeps times far from overflow.
+constexpr uint64_t kLongestLifetimeSeconds = 24 * 3600;
+// Part of its life that is left when a token is renewed, bounded for long lives.
+constexpr int kRenewalPart = 4;
+constexpr std::chrono::seconds kLongestRenewalLead{60};
+
+bool may_hold_other_method(int status) {
+  return status == 404 || status == 405 || status == 501;
+}
+
+}  // namespace
+
+struct Authorizer::Flight {
+  explicit Flight(http::Engine& engine) : landed(engine) {}
+  http::Event landed;
+  std::optional<Error> failure;
+};
+
+Token parse_token(std::string_view text) {
+  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  Token token;
+  if (json.is_object()) {
+    for (const char* key : {"token", "access_token"}) {
+      const auto found = json.find(key);
+      if (token.value.empty() && found != json.end() && found->is_string())
+        token.value = Secret(found->get<std::string>());
+    }
+    const auto lifetime = json.find("expires_in");
+    if (lifetime != json.end() && lifetime->is_number_unsigned() && lifetime->get<uint64_t>() > 0) {
+      token.lifetime = std::chrono::seconds(std::min(lifetime->get<uint64_t>(), kLongestLifetimeSeconds));
+    }
+  }
+  if (token.value.empty()) throw Error(ErrorKind::corrupt, "the token server's answer holds no token");
+  return token;
+}
+
+std::string Authorizer::server() const {
+  return http::host_of(settings_.origin);
+}
+
+http::Task<Authorizer::Authorization> Authorizer::current(const http::AbortGroup* group) {
+  const Clock::time_point now = Clock::now();
+  if (renew_at_ && now >= *renew_at_) {
+    const std::shared_ptr<Flight> flight = start_flight();
+    if (now >= *expires_at_) {
+      co_await flight->landed.wait(group);
+      if (flight->failure) throw *flight->failure;
+    }
+  }
+  Authorization authorization{value_, generation_};
+  co_return authorization;
+}
+
+http::Task<void> Authorizer::renew(const http::Response& refusal, unsigned generation,
+                                   const http::AbortGroup* group) {
+  if (generation != generation_) co_return;  // another request has renewed it meanwhile
+  std::optional<Challenge> basic, bearer;
+  for (const std::string_view field : refusal.headers.find_all("WWW-Authenticate")) {
+    for (Challenge& challenge : parse_challenges(field)) {
+      if (challenge.scheme == "bearer" && challenge.find("realm") && !bearer) bearer = std::move(challenge);
+      if (challenge.scheme == "basic" && !basic) basic = std::move(challenge);
+    }
+  }
+  if (bearer) {
+    bearer_ = bearer;
+    const std::shared_ptr<Flight> flight = start_flight();
+    co_await flight->landed.wait(group);
+    if (flight->failure) throw *flight->failure;
+  } else if (basic) {
+    use_basic();
+  } else {
+    throw make_error(ErrorKind::denied, "{} refuses access and names no way in that is known here", server());
+  }
+}
+
+void Authorizer::use_basic() {
+  if (!settings_.credentials || settings_.credentials->username.empty()) {
+    throw make_error(ErrorKind::denied, "{} asks for a user name and password; none is configured for it",
+                     server());
+  }
+  if (value_) {
+    throw make_error(ErrorKind::denied, "{} refuses the password of user \"{}\"", server(),
+                     printable(settings_.credentials->username));
+  }
+  value_ = basic_authorization(*settings_.credentials);
+  ++generation_;
+}
+
+std::shared_ptr<Authorizer::Flight> Authorizer::start_flight() {
+  if (!flight_) {
+    flight_ = std::make_shared<Flight>(engine_);
+    engine_.spawn(fly(shared_from_this(), flight_));
+  }
+  return flight_;
+}
+
+// A task of its own: the request that began it may be aborted while others wait for the token.
+http::Task<void> Authorizer::fly(std::shared_ptr<Authorizer> self, std::shared_ptr<Flight> flight) {
+  const Clock::time_point asked = Clock::now();
+  try {
+    const Token token = co_await self->fetch_token();
+    self->value_ = Secret("Bearer " + token.value.reveal());
+    self->expires_at_ = asked + token.lifetime;
+    self->renew_at_ = *self->expires_at_ - std::min(token.lifetime / kRenewalPart, kLongestRenewalLead);
+    ++self->generation_;
+  } catch (const Error& error) {
+    flight->failure = error.within("getting a token for " + self->server());
+  }
+  self->flight_.reset();
+  flight->landed.set();
+}
+
+http::Task<Token> Authorizer::fetch_token() {
+  const http::Response response = co_await ask_token_server();
+  if (response.ok()) co_return parse_token(response.body);
+  if (response.status == 401 || response.status == 403) {
+    throw make_error(
+        ErrorKind::denied, "{} answered {}: {}", http::host_of(response.url), response.status,
+        settings_.credentials ? "the credentials are refused" : "no credentials are configured for it");
+  }
+  throw failure_of(response).error;
+}
+
+http::Task<http::Response> Authorizer::ask_token_server() {
+  const std::string realm = *bearer_->find("realm");
+  if (http::is_https(settings_.origin) && !http::is_https(realm) && !settings_.connection.insecure) {
+    throw make_error(ErrorKind::denied,
+                     "it names a token server without https, {}; only an insecure registry may",
+                     http::host_of(realm));
+  }
+  if (settings_.credentials && !settings_.credentials->identity_token.empty()) {
+    const http::Request request = oauth_request();
+    http::Response response = co_await engine_.perform(request);
+    if (!may_hold_other_method(response.status) || settings_.credentials->username.empty())
+      co_return response;
+  }
+  const http::Request request = token_request();
+  co_return co_await follow_redirects(request);
+}
+
+http::Task<http::Response> Authorizer::follow_redirects(const http::Request& first) {
+  http::Request request = first;
+  for (int redirects = 0; redirects <= kMaxRedirects; ++redirects) {
+    http::Response response = co_await engine_.perform(request);
+    if (!is_redirect(response.status)) co_return response;
+    request.url = redirect_target(response, settings_.connection.insecure);
+    if (http::origin_of(request.url) != http::origin_of(first.url)) request.authorization.reset();
+  }
+  throw make_error(ErrorKind::unsupported, "{}: more than {} redirects", http::host_of(first.url),
+                   kMaxRedirects);
+}
+
+// distribution: docs/spec/auth/token.md
+http::Request Authorizer::token_request() const {
+  http::Parameters parameters;
+  if (const auto service = bearer_->find("service")) parameters.emplace_back("service", *service);
+  parameters.emplace_back("scope",
+                          bearer_->find("scope").value_or("repository:" + settings_.repository + ":pull"));
+  http::Request request;
+  if (settings_.credentials && !settings_.credentials->username.empty()) {
+    parameters.emplace_back("account", settings_.credentials->username);
+    request.authorization = basic_authorization(*settings_.credentials);
+  }
+  request.url = http::with_parameters(*bearer_->find("realm"), parameters);
+  request.connection = &settings_.connection;
+  request.limits = settings_.limits;
+  return request;
+}
+
+// distribution: docs/spec/auth/oauth.md
+http::Request Authorizer::oauth_request() const {
+  const http::Parameters form{
+      {"grant_type", "refresh_token"},
+      {"service", bearer_->find("service").value_or("")},
+      {"client_id", "erofs-oci"},
+      {"scope", bearer_->find("scope").value_or("repository:" + settings_.repository + ":pull")},
+      {"refresh_token", settings_.credentials->identity_token.reveal()}};
+  http::Request request;
+  request.method = http::Method::post;
+  request.url = *bearer_->find("realm");
+  request.form = Secret(http::encode_parameters(form));
+  request.connection = &settings_.connection;
+  request.limits = settings_.limits;
+  return request;
+}
+
+}  // namespace erofs_oci::registry

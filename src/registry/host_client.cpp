@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/host_client.h"
+
+#include "http/url.h"
+
+namespace erofs_oci::registry {
+namespace {
+
+http::ConnectionSettings connection_of(const AccessSettings& settings) {
+  return {settings.ca_pem, settings.insecure, settings.proxy};
+}
+
+}  // namespace
+
+bool is_redirect(int status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+std::string redirect_target(const http::Response& response, bool insecure) {
+  const auto location = response.headers.find("Location");
+  if (!location) {
+    throw make_error(ErrorKind::unsupported, "{} answered {} without a Location", http::host_of(response.url),
+                     response.status);
+  }
+  const std::string target = with_context(fmt::format("redirect by {}", http::host_of(response.url)), [&] {
+    return http::resolve_url(response.url, std::string(*location));
+  });
+  if (http::is_https(response.url) && !http::is_https(target) && !insecure) {
+    throw make_error(ErrorKind::denied,
+                     "{} redirects from https to plain http at {}; only an insecure registry may",
+                     http::host_of(response.url), http::host_of(target));
+  }
+  return target;
+}
+
+HostClient::HostClient(http::Engine& engine, const Endpoint& endpoint, const Reference& reference,
+                       const AccessSettings& settings)
+    : engine_(engine),
+      origin_(http::origin_of(endpoint.url)),
+      base_url_(endpoint.url + "/v2/" + reference.path + "/"),
+      connection_(connection_of(settings)),
+      authorizer_(std::make_shared<Authorizer>(
+          engine, Authorizer::Settings{origin_, reference.path, settings.credentials, connection_,
+                                       settings.limits})) {}
+
+http::Request HostClient::request_for(const Get& get) const {
+  http::Request request;
+  request.url = get.location.empty() ? base_url_ + get.path : get.location;
+  if (!get.accept.empty()) request.headers.push_back({"Accept", get.accept});
+  request.range = get.range;
+  request.sink = get.sink;
+  request.body_limit = get.body_limit;
+  request.priority = get.priority;
+  request.connection = &connection_;
+  request.limits = get.limits;
+  request.group = get.group;
+  return request;
+}
+
+http::Task<Answer> HostClient::get(const Get& get) {
+  http::Request request = request_for(get);
+  bool renewed = false;
+  for (int redirects = 0; redirects <= kMaxRedirects;) {
+    const bool own = http::origin_of(request.url) == origin_;
+    Authorizer::Authorization authorization;
+    if (own) authorization = co_await authorizer_->current(get.group);
+    request.authorization = authorization.value;
+    if (get.counters != nullptr) ++get.counters->requests;
+    Answer answer;
+    answer.response = co_await engine_.perform(request);
+    has_answered_ = has_answered_ || own;
+    if (own && answer.response.status == 401 && !renewed) {
+      renewed = true;
+      co_await authorizer_->renew(answer.response, authorization.generation, get.group);
+    } else if (is_redirect(answer.response.status)) {
+      request.url = redirect_target(answer.response, connection_.insecure);
+      ++redirects;
+    } else {
+      if (!own) answer.location = request.url;
+      co_return answer;
+    }
+  }
+  throw make_error(ErrorKind::unsupported, "{}: more than {} redirects", http::host_of(base_url_),
+                   kMaxRedirects);
+}
+
+}  // namespace erofs_oci::registry

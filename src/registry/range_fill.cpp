@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/range_fill.h"
+
+#include <cstring>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "registry/content_range.h"
+
+namespace erofs_oci::registry {
+
+void RangeFill::put(uint64_t offset, Bytes piece) {
+  const ByteRange wanted = range_.intersect({offset, piece.size()});
+  if (wanted.empty()) return;
+  std::memcpy(out_.data() + (wanted.offset - range_.offset), piece.data() + (wanted.offset - offset),
+              wanted.length);
+  std::vector<ByteRange> missing;
+  for (const ByteRange& part : missing_) {
+    if (part.offset < wanted.offset) missing.push_back(part.intersect({0, wanted.offset}));
+    if (part.end() > wanted.end()) {
+      missing.push_back(ByteRange::from_to(std::max(part.offset, wanted.end()), part.end()));
+    }
+  }
+  missing_ = std::move(missing);
+}
+
+uint64_t RangeFill::missing_bytes() const {
+  uint64_t sum = 0;
+  for (const ByteRange& part : missing_) sum += part.length;
+  return sum;
+}
+
+void RangeSink::begin(const http::ResponseHead& head) {
+  const auto field = head.headers.find("Content-Range");
+  if (!field && head.status == 200) return begin_whole(head);
+  const auto answered = parse_content_range(field.value_or(""));
+  if (!answered) {
+    throw make_error(ErrorKind::corrupt, "answered {} with Content-Range \"{}\"", head.status,
+                     printable(field.value_or("")));
+  }
+  if (answered->total && *answered->total != size_bytes_) {
+    throw make_error(ErrorKind::corrupt, "the registry's blob has {} bytes, its descriptor says {}",
+                     *answered->total, size_bytes_);
+  }
+  if (answered->range.intersect(asked_).empty()) {
+    throw make_error(ErrorKind::corrupt, "bytes {} came where {} were asked for", to_string(answered->range),
+                     to_string(asked_));
+  }
+  position_ = answered->range.offset;
+  end_ = answered->range.end();
+}
+
+void RangeSink::begin_whole(const http::ResponseHead& head) {
+  const auto length = head.headers.find_number("Content-Length");
+  if (length && *length != size_bytes_) {
+    throw make_error(ErrorKind::corrupt, "the registry's blob has {} bytes, its descriptor says {}", *length,
+                     size_bytes_);
+  }
+  range_was_ignored_ = true;
+  position_ = 0;
+  end_ = size_bytes_;
+}
+
+bool RangeSink::write(Bytes piece) {
+  counters_.bytes_received += piece.size();
+  if (range_was_ignored_ && asked_.offset > kMaxSkippedBytes) return false;
+  fill_.put(position_, piece.first(std::min<uint64_t>(piece.size(), end_ - position_)));
+  position_ += std::min<uint64_t>(piece.size(), end_ - position_);
+  // The exact end is left to the server, which keeps the connection in use.
+  return position_ < asked_.end() || end_ <= asked_.end();
+}
+
+}  // namespace erofs_oci::registry
