@@ -10,7 +10,7 @@ registry=127.0.0.1:5000
 # --- verdicts ---
 
 ok() { echo "ok: $*"; }
-die() { trap - ERR; echo "FAIL: $*"; echo "$*" >/host/work/reason; exit 1; }
+die() { trap - ERR; echo "FAIL: $*" >&2; echo "$*" >/host/work/reason; exit 1; }
 skip() { trap - ERR; echo "SKIP: $*"; echo "$*" >/host/work/reason; exit 77; }
 trap 'die "line $LINENO: $BASH_COMMAND: exit code $?"' ERR
 
@@ -118,6 +118,12 @@ push_layer() {
   rm -r "$dir"
 }
 
+# write_login FILE USER PASSWORD: a credential for $registry, in the form of Docker's config.json
+write_login() {
+  jq -n --arg host "$registry" --arg auth "$(printf '%s:%s' "$2" "$3" | base64 -w 0)" '{auths: {($host): {auth: $auth}}}' |
+    install -D -m 600 /dev/stdin "$1"
+}
+
 # --- golden data and definitions ---
 
 golden_tree=/var/lib/golden
@@ -163,6 +169,9 @@ define_local() {
   printf '%s\n' 'image = "file:/var/lib/golden.erofs"' "mountpoint = \"/srv/$name\"" "$@" >"/etc/erofs-oci/$name.toml"
 }
 
+# set_key NAME KEY VALUE: another value in NAME.toml
+set_key() { sed -i "s|^$2 = .*|$2 = $3|" "/etc/erofs-oci/$1.toml"; }
+
 # define NAME [LINE…]: the best that this kernel can mount; starts the registry where it is needed
 define() {
   if has_small_blocks; then
@@ -172,6 +181,65 @@ define() {
     define_local "$@"
   fi
 }
+
+# --- mounts ---
+
+unit() { echo "erofs-oci@$1.service"; }
+state_of() { systemctl is-active "$(unit "$1")" || true; }
+
+# start NAME, stop NAME: by systemd, and checked from outside
+start() {
+  check systemctl start "$(unit "$1")"
+  [[ $(findmnt --noheadings --output FSTYPE --mountpoint "/srv/$1") == erofs ]] || die "/srv/$1 is no EROFS mount after the start"
+}
+stop() {
+  check systemctl stop "$(unit "$1")"
+  [[ $(state_of "$1") == inactive ]] || die "$(unit "$1") is $(state_of "$1") after the stop"
+}
+
+# is_listed NAME: `erofs-oci status --json` names it
+is_listed() { erofs-oci status --json | jq --exit-status --arg name "$1" 'any(.. | strings; . == $name)' >/dev/null; }
+
+# start_reader DIR: reads the golden files again and again past the page cache, in the background
+start_reader() {
+  rm -f /run/reader.*
+  touch /run/reader.rounds
+  (
+    trap - ERR
+    set +e
+    until [[ -e /run/reader.stop ]]; do
+      drop_caches
+      (cd "$1" && sha256sum --quiet --check "$data/layer.sha256") >>/run/reader.errors 2>&1
+      echo >>/run/reader.rounds
+    done
+  ) &
+  reader=$!
+  wait_until 60 reader_rounds 1
+}
+reader_rounds() { (($(wc -l </run/reader.rounds) >= $1)); } # at least so many rounds are done
+
+# reader_goes_on SECONDS: it begins and ends a round from now on, and no read has failed so far
+reader_goes_on() {
+  wait_until "$1" reader_rounds $(($(wc -l </run/reader.rounds) + 2))
+  [[ ! -s /run/reader.errors ]] || die "the reader failed: $(head -n 3 /run/reader.errors | paste -sd ' ' | cut -c1-300)"
+}
+stop_reader() {
+  touch /run/reader.stop
+  wait "$reader"
+  [[ ! -s /run/reader.errors ]] || die "the reader failed: $(head -n 3 /run/reader.errors | paste -sd ' ' | cut -c1-300)"
+  ok "$(wc -l </run/reader.rounds) rounds read without an error"
+}
+
+# --- the daemon ---
+
+# use_daemon: what a package's installation does
+use_daemon() {
+  check systemctl enable --quiet --now erofs-ocid.socket
+}
+daemon_pid() { systemctl show --property MainPID --value erofs-ocid.service; }
+daemon_is_new() { local pid; pid=$(daemon_pid); [[ $pid != 0 && $pid != "$1" ]] && systemctl --quiet is-active erofs-ocid; }
+daemon_descriptors() { find "/proc/$(daemon_pid)/fd" -mindepth 1 | wc -l; }
+stored_descriptors() { systemctl show --property NFileDescriptorStore --value erofs-ocid.service; }
 
 # --- the state of the system ---
 
@@ -193,7 +261,6 @@ leftovers() {
 
 # io_errors: the kernel's complaints about block devices and EROFS in this boot
 io_errors() { dmesg | grep -E 'I/O error|blk_update_request|erofs.*(error|fail)' || true; }
-no_io_errors() { [[ -z $(io_errors) ]] || die "kernel: $(io_errors | head -n 2 | paste -sd ' ')"; }
+no_io_errors() { [[ -z $(io_errors) ]] || die "kernel: $(io_errors | paste -sd ' ' | cut -c1-300)"; }
 
-daemon_pid() { systemctl show --property MainPID --value erofs-ocid.service; }
 drop_caches() { sync; echo 3 >/proc/sys/vm/drop_caches; }
