@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+
+#include "base/unique_fd.h"
+
+namespace erofs_oci::fuse {
+
+/// A regular file whose bytes a fuse::Server answers: a FUSE filesystem that consists of its root alone, the
+/// root being the file. It is mounted but attached nowhere, so no other process can come across it, and it
+/// vanishes without a trace with its last user. Needs CAP_SYS_ADMIN; one thread at a time.
+class FuseFile {
+ public:
+  /// `identifier` is the source shown in /proc/PID/mountinfo, were it ever attached.
+  explicit FuseFile(const std::string& identifier);
+
+  /// The connection, for the server. It is the only copy: once the server's process holds the last one, the
+  /// death of that process ends the filesystem instead of blocking its readers for ever.
+  UniqueFd take_connection() { return std::move(connection_); }
+
+  /// Opens the file for reading and learns its size. Blocks until the connection is served; Error where it is
+  /// not any more.
+  UniqueFd open() const;
+
+  /// How far the kernel reads ahead of sequential readers (/sys/class/bdi); to be set after open(), because
+  /// the first answer of the server caps it.
+  void set_read_ahead(uint64_t size_bytes) const;
+
+ private:
+  UniqueFd connection_;
+  UniqueFd root_;
+};
+
+}  // namespace erofs_oci::fuse
