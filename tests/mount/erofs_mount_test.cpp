@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mount/erofs_mount.h"
+
+#include <gmock/gmock.h>
+#include <sys/statvfs.h>
+#include <sys/utsname.h>
+
+#include "mount/loop_device.h"
+#include "mount/mount_table.h"
+#include "mount/mounting.h"
+
+namespace erofs_oci {
+namespace {
+
+using testing::HasSubstr;
+
+unsigned long flags_of(const std::filesystem::path& path) {
+  struct statvfs info {};
+  EXPECT_EQ(::statvfs(path.c_str(), &info), 0);
+  return info.f_flag;
+}
+
+TEST_F(MountTest, MountsAFileDirectlyOrThroughALoopDevice) {
+  const auto mount = mount_erofs_file(image_fd_.get(), 4096, {.mountpoint = target()});
+  EXPECT_EQ(hello(), "hello\n");
+}
+
+TEST_F(MountTest, MountsABlockDeviceThatVanishesWithTheMount) {
+  std::string device;
+  {
+    const LoopDevice loop = LoopDevice::attach(image_fd_.get(), 512);
+    device = loop.path();
+    mount_erofs({device, target(), {}}).release();
+  }
+  EXPECT_EQ(hello(), "hello\n");
+  const auto backing_file = "/sys/block" + device.substr(4) + "/loop/backing_file";
+  EXPECT_TRUE(std::filesystem::exists(backing_file));
+  ASSERT_EQ(::umount2(target().c_str(), 0), 0);
+  EXPECT_FALSE(std::filesystem::exists(backing_file));
+}
+
+TEST_F(MountTest, MountIsUndoneUnlessItIsReleased) {
+  mount_erofs_file(image_fd_.get(), 4096, {.mountpoint = target()});
+  EXPECT_FALSE(find_mount(target()));
+  mount_erofs_file(image_fd_.get(), 4096, {.mountpoint = target()}).release();
+  EXPECT_TRUE(find_mount(target()));
+}
+
+TEST_F(MountTest, OptionsBecomeAttributesOfTheMount) {
+  const auto mount = mount_erofs_file(image_fd_.get(), 4096,
+                                      {.mountpoint = target(), .options = {"nodev", "nosuid", "noexec"}});
+  const unsigned long wanted = ST_RDONLY | ST_NODEV | ST_NOSUID | ST_NOEXEC;
+  EXPECT_EQ(flags_of(target()) & wanted, wanted);
+}
+
+TEST_F(MountTest, UserspaceOptionsAreRecordedForSystemd) {
+  const auto mount = mount_erofs_file(
+      image_fd_.get(), 4096, {.mountpoint = target(), .options = {"_netdev", "uhelper=erofs-oci", "nodev"}});
+  EXPECT_THAT(utab(), HasSubstr("OPTS=_netdev,uhelper=erofs-oci\n"));
+  EXPECT_THAT(utab(), HasSubstr("TARGET=" + target().native()));
+}
+
+TEST_F(MountTest, OptionThatErofsDoesNotKnowFailsInTheKernelsWords) {
+  const Error error = error_of(
+      [&] { mount_erofs_file(image_fd_.get(), 4096, {.mountpoint = target(), .options = {"nonsense"}}); });
+  EXPECT_EQ(error.kind(), ErrorKind::invalid);
+  EXPECT_THAT(error.what(), HasSubstr("Unknown parameter 'nonsense'"));
+}
+
+TEST_F(MountTest, SourceThatIsNoErofsIsAnErrorAndLeavesNothing) {
+  const UniqueFd junk = open_file("/bin/sh", O_RDONLY);
+  const Error error = error_of([&] { mount_erofs_file(junk.get(), 4096, {.mountpoint = target()}); });
+  EXPECT_THAT(error.what(), HasSubstr(target().native()));
+  EXPECT_FALSE(find_mount(target()));
+}
+
+TEST_F(MountTest, OccupiedMountpointIsRefusedByTheOccupantsName) {
+  ASSERT_EQ(::mount("some-tmpfs", target().c_str(), "tmpfs", 0, nullptr), 0);
+  const Error error = error_of([&] { mount_erofs_file(image_fd_.get(), 4096, {.mountpoint = target()}); });
+  EXPECT_EQ(error.kind(), ErrorKind::busy);
+  EXPECT_THAT(error.what(), HasSubstr("some-tmpfs (tmpfs) is mounted there"));
+}
+
+TEST_F(MountTest, SymlinkIsFollowedInParentsAloneAndTheTargetIsFreeOfIt) {
+  std::filesystem::create_symlink(folder_, folder_ / "parent");
+  std::filesystem::create_symlink(target(), folder_ / "last");
+  const auto mount = mount_erofs_file(image_fd_.get(), 4096, {.mountpoint = folder_ / "parent/mnt/"});
+  EXPECT_EQ(mount.target(), target());
+  const Error error =
+      error_of([&] { mount_erofs_file(image_fd_.get(), 4096, {.mountpoint = folder_ / "last/"}); });
+  EXPECT_EQ(error.kind(), ErrorKind::invalid);
+  EXPECT_THAT(error.what(), HasSubstr("is a symbolic link"));
+}
+
+}  // namespace
+}  // namespace erofs_oci
