@@ -3,14 +3,15 @@
 
 #include <chrono>
 #include <exception>
-#include <future>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
 #include <type_traits>
+#include <variant>
 
 #include "base/error.h"
+#include "base/mutex.h"
 #include "http/request.h"
 #include "http/task.h"
 
@@ -23,6 +24,25 @@ struct EngineSettings {
   unsigned transfers_per_host = 8;  ///< at a time; over HTTP/2 they share connections
   unsigned transfers_total = 64;
   std::string user_agent = "erofs-oci/" EROFS_OCI_VERSION;
+};
+
+/// Lets one thread wait for another.
+class Latch {
+ public:
+  void set() EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    is_set_ = true;
+    changed_.notify_all();  // under the lock: the one who waits may destroy this at once
+  }
+  void wait() EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    while (!is_set_) changed_.wait(mutex_);
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  bool is_set_ GUARDED_BY(mutex_) = false;
 };
 
 /// Awaits that can be failed together, by Engine::abort. Belongs to the transfer thread.
@@ -77,8 +97,17 @@ class Engine {
 
  private:
   friend class Event;
+
+  // How a task ended, on the stack of the thread that waits for it: it is never shared, not even for a
+  // moment.
   template <typename T>
-  static Task<void> fulfil(Task<T> task, std::promise<T> promise);
+  struct Outcome {
+    std::optional<std::conditional_t<std::is_void_v<T>, std::monostate, T>> value;
+    std::exception_ptr failure;
+    Latch ended;
+  };
+  template <typename T>
+  static Task<void> settle(Task<T> task, Outcome<T>& outcome);
 
   std::unique_ptr<Loop> loop_;
   std::thread thread_;
@@ -86,35 +115,27 @@ class Engine {
 
 template <typename T>
 T Engine::run(Task<T> task) {
-  std::promise<T> promise;
-  std::future<T> future = promise.get_future();
-  spawn(fulfil(std::move(task), std::move(promise)));
-  return future.get();
+  Outcome<T> outcome;
+  spawn(settle(std::move(task), outcome));
+  outcome.ended.wait();
+  if (outcome.failure) std::rethrow_exception(std::move(outcome.failure));
+  if constexpr (!std::is_void_v<T>) return *std::move(outcome.value);
 }
 
 template <typename T>
-Task<void> Engine::fulfil(Task<T> task, std::promise<T> promise) {
-  // What the task holds is released before the waiting thread goes on, and may go away.
-  std::exception_ptr failure;
-  if constexpr (std::is_void_v<T>) {
-    try {
-      Task<T> running = std::move(task);
+Task<void> Engine::settle(Task<T> task, Outcome<T>& outcome) {
+  try {
+    // What the task holds is released before the waiting thread goes on, and may go away.
+    Task<T> running = std::move(task);
+    if constexpr (std::is_void_v<T>) {
       co_await std::move(running);
-    } catch (...) {
-      failure = std::current_exception();
+    } else {
+      outcome.value.emplace(co_await std::move(running));
     }
-    if (!failure) promise.set_value();
-  } else {
-    std::optional<T> value;
-    try {
-      Task<T> running = std::move(task);
-      value.emplace(co_await std::move(running));
-    } catch (...) {
-      failure = std::current_exception();
-    }
-    if (!failure) promise.set_value(*std::move(value));
+  } catch (...) {
+    outcome.failure = std::current_exception();
   }
-  if (failure) promise.set_exception(std::move(failure));
+  outcome.ended.set();
 }
 
 }  // namespace erofs_oci::http

@@ -76,7 +76,7 @@ void Loop::run() {
   while (true) {
     start_spawned();
     resume_completed();
-    if (stopping_ && live_tasks_ == 0) return;
+    if (is_done()) return;
     start_admitted();
     int running = 0;
     check(::curl_multi_perform(multi_.get(), &running));
@@ -121,6 +121,12 @@ void Loop::start_spawned() {
     fail_where([](const Suspension&) { return true; });
   }
   for (Task<void>& task : tasks) run_detached(std::move(task));
+}
+
+bool Loop::is_done() {
+  if (!stopping_ || live_tasks_ != 0) return false;
+  const MutexLock lock(mutex_);
+  return spawned_.empty();
 }
 
 void Loop::resume_completed() {

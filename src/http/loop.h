@@ -86,6 +86,7 @@ class Loop {
   void fail_where(Predicate predicate);
 
   void start_spawned() EXCLUDES(mutex_);
+  bool is_done() EXCLUDES(mutex_);
   void resume_completed();
   void start_admitted();
   void collect_finished();

@@ -98,11 +98,10 @@ std::string encode_parameters(const Parameters& parameters) {
 }
 
 std::string with_parameters(const std::string& url, const Parameters& parameters) {
-  const UrlHandle parsed = parse(url);
   const std::string encoded = encode_parameters(parameters);
-  if (!encoded.empty())
-    check(::curl_url_set(parsed.get(), CURLUPART_QUERY, encoded.c_str(), CURLU_APPENDQUERY));
-  return part(parsed, CURLUPART_URL);
+  if (encoded.empty()) return url;
+  // Not by curl, which would write the percent-encodings of `url` anew.
+  return url + (url.find('?') == std::string::npos ? '?' : '&') + encoded;
 }
 
 }  // namespace erofs_oci::http
