@@ -15,19 +15,15 @@ namespace {
 constexpr uint64_t kLongestLifetimeSeconds = 24 * 3600;
 // Part of its life that is left when a token is renewed, bounded for long lives.
 constexpr int kRenewalPart = 4;
-constexpr std::chrono::seconds kLongestRenewalLead{60};
+constexpr std::chrono::milliseconds kLongestRenewalLead = std::chrono::seconds(60);
+// A renewal that failed is not tried again sooner, as long as the old token lasts.
+constexpr std::chrono::seconds kRenewalPause{5};
 
 bool may_hold_other_method(int status) {
   return status == 404 || status == 405 || status == 501;
 }
 
 }  // namespace
-
-struct Authorizer::Flight {
-  explicit Flight(http::Engine& engine) : landed(engine) {}
-  http::Event landed;
-  std::optional<Error> failure;
-};
 
 Token parse_token(std::string_view text) {
   const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
@@ -53,12 +49,9 @@ std::string Authorizer::server() const {
 
 http::Task<Authorizer::Authorization> Authorizer::current(const http::AbortGroup* group) {
   const Clock::time_point now = Clock::now();
-  if (renew_at_ && now >= *renew_at_) {
-    const std::shared_ptr<Flight> flight = start_flight();
-    if (now >= *expires_at_) {
-      co_await flight->landed.wait(group);
-      if (flight->failure) throw *flight->failure;
-    }
+  if (expires_at_ && now >= std::min(*renew_at_, *expires_at_)) {
+    const std::shared_ptr<http::Flight> flight = start_flight();
+    if (now >= *expires_at_) co_await flight->wait(group);
   }
   Authorization authorization{value_, generation_};
   co_return authorization;
@@ -76,9 +69,8 @@ http::Task<void> Authorizer::renew(const http::Response& refusal, unsigned gener
   }
   if (bearer) {
     bearer_ = bearer;
-    const std::shared_ptr<Flight> flight = start_flight();
-    co_await flight->landed.wait(group);
-    if (flight->failure) throw *flight->failure;
+    const std::shared_ptr<http::Flight> flight = start_flight();
+    co_await flight->wait(group);
   } else if (basic) {
     use_basic();
   } else {
@@ -91,36 +83,42 @@ void Authorizer::use_basic() {
     throw make_error(ErrorKind::denied, "{} asks for a user name and password; none is configured for it",
                      server());
   }
-  if (value_) {
+  if (basic_) {
     throw make_error(ErrorKind::denied, "{} refuses the password of user \"{}\"", server(),
                      printable(settings_.credentials->username));
   }
   value_ = basic_authorization(*settings_.credentials);
+  basic_ = true;
+  renew_at_.reset();
+  expires_at_.reset();
   ++generation_;
 }
 
-std::shared_ptr<Authorizer::Flight> Authorizer::start_flight() {
+std::shared_ptr<http::Flight> Authorizer::start_flight() {
   if (!flight_) {
-    flight_ = std::make_shared<Flight>(engine_);
+    flight_ = std::make_shared<http::Flight>(engine_);
     engine_.spawn(fly(shared_from_this(), flight_));
   }
   return flight_;
 }
 
 // A task of its own: the request that began it may be aborted while others wait for the token.
-http::Task<void> Authorizer::fly(std::shared_ptr<Authorizer> self, std::shared_ptr<Flight> flight) {
+http::Task<void> Authorizer::fly(std::shared_ptr<Authorizer> self, std::shared_ptr<http::Flight> flight) {
   const Clock::time_point asked = Clock::now();
+  std::optional<Error> failure;
   try {
     const Token token = co_await self->fetch_token();
     self->value_ = Secret("Bearer " + token.value.reveal());
     self->expires_at_ = asked + token.lifetime;
-    self->renew_at_ = *self->expires_at_ - std::min(token.lifetime / kRenewalPart, kLongestRenewalLead);
+    self->renew_at_ = *self->expires_at_ -
+                      std::min(std::chrono::milliseconds(token.lifetime) / kRenewalPart, kLongestRenewalLead);
     ++self->generation_;
   } catch (const Error& error) {
-    flight->failure = error.within("getting a token for " + self->server());
+    failure = error.within("getting a token for " + self->server());
+    if (self->renew_at_) self->renew_at_ = Clock::now() + kRenewalPause;
   }
   self->flight_.reset();
-  flight->landed.set();
+  flight->land(std::move(failure));
 }
 
 http::Task<Token> Authorizer::fetch_token() {

@@ -8,7 +8,7 @@
 
 #include "base/secret.h"
 #include "http/engine.h"
-#include "http/event.h"
+#include "http/flight.h"
 #include "registry/challenge.h"
 #include "registry/credentials.h"
 
@@ -52,10 +52,9 @@ class Authorizer : public std::enable_shared_from_this<Authorizer> {
 
  private:
   using Clock = std::chrono::steady_clock;
-  struct Flight;  // a fetch of a token that is under way
 
-  std::shared_ptr<Flight> start_flight();
-  static http::Task<void> fly(std::shared_ptr<Authorizer> self, std::shared_ptr<Flight> flight);
+  std::shared_ptr<http::Flight> start_flight();
+  static http::Task<void> fly(std::shared_ptr<Authorizer> self, std::shared_ptr<http::Flight> flight);
   http::Task<Token> fetch_token();
   http::Task<http::Response> ask_token_server();
   http::Task<http::Response> follow_redirects(const http::Request& first);
@@ -68,9 +67,10 @@ class Authorizer : public std::enable_shared_from_this<Authorizer> {
   const Settings settings_;
   std::optional<Challenge> bearer_;
   std::optional<Secret> value_;
-  std::optional<Clock::time_point> renew_at_, expires_at_;
+  bool basic_ = false;                                      // value_ is the password
+  std::optional<Clock::time_point> renew_at_, expires_at_;  // both or none
   unsigned generation_ = 0;
-  std::shared_ptr<Flight> flight_;  // shared with those who wait for it
+  std::shared_ptr<http::Flight> flight_;  // the fetch that is under way
 };
 
 }  // namespace erofs_oci::registry

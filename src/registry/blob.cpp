@@ -18,10 +18,27 @@ std::string name_of(const Descriptor& descriptor, const Repository& repository) 
   return fmt::format("layer sha256:{}… of {}", descriptor.digest.hex().substr(0, 12), repository.name());
 }
 
-// A signed URL that has expired or lost its object; a busy server is none.
+// Answers that say that a signed URL has expired or lost its object, or that its server is not well.
 bool is_stale(int status) {
-  return status >= 400 && status < 500 && status != 408 && status != 416 && status != 429;
+  return status >= 400 && status != 408 && status != 416 && status != 429;
 }
+
+/// Takes a whole blob and keeps nothing.
+class NowhereSink final : public http::BodySink {
+ public:
+  NowhereSink(uint64_t size_bytes, TrafficCounters& counters) : left_(size_bytes), counters_(counters) {}
+  void begin(const http::ResponseHead&) override {}
+  bool write(Bytes piece) override {
+    counters_.bytes_received += piece.size();
+    const bool within = piece.size() <= left_;
+    left_ -= std::min<uint64_t>(piece.size(), left_);
+    return within;
+  }
+
+ private:
+  uint64_t left_;
+  TrafficCounters& counters_;
+};
 
 }  // namespace
 
@@ -29,37 +46,46 @@ Blob::Blob(std::shared_ptr<Repository> repository, Descriptor descriptor, RetryS
     : repository_(std::move(repository)),
       descriptor_(std::move(descriptor)),
       reading_(reading),
+      path_("blobs/" + to_string(descriptor_.digest)),
       name_(name_of(descriptor_, *repository_)) {}
 
 http::Task<std::shared_ptr<Blob>> Blob::open(std::shared_ptr<Repository> repository, Descriptor descriptor,
                                              RetrySettings reading) {
   const std::shared_ptr<Blob> blob(new Blob(std::move(repository), std::move(descriptor), reading));
+  const Purpose purpose{Priority::foreground, blob->repository_->settings().retry,
+                        blob->repository_->opening()};
   try {
-    co_await blob->probe();
+    co_await blob->probe(purpose);
   } catch (const Error& error) {
     throw error.within("opening " + blob->name());
   }
   co_return blob;
 }
 
-http::Task<void> Blob::probe() {
-  if (size_bytes() == 0) co_return;
-  std::array<std::byte, 1> first{};
-  RangeFill first_byte({0, 1}, first);
-  co_await fill(first_byte, Priority::foreground, repository_->settings().retry);
-  if (!range_was_ignored_) co_return;
-  if (size_bytes() > kMaxWholeBlob) {
-    throw make_error(ErrorKind::unsupported,
-                     "the registry ignores ranges, and the blob with {} is too large to be kept whole",
-                     human_size(size_bytes()));
+// HEAD may be refused where a GET is not, by signed URLs above all; so one byte is asked for.
+http::Task<void> Blob::probe(const Purpose& purpose) {
+  for (const bool last : {false, true}) {
+    if (size_bytes() == 0) co_return;
+    std::array<std::byte, 1> byte{};
+    RangeFill first_byte({0, 1}, byte);
+    co_await fill(first_byte, purpose);
+    if (!whole_came_) co_return;
+    if (size_bytes() <= kMaxWholeBlob) {
+      co_await take_whole(purpose);
+      co_return;
+    }
+    if (last) break;
+    co_await warm_up(purpose.group);
   }
-  co_await take_whole();
+  throw make_error(ErrorKind::unsupported,
+                   "the registry ignores ranges, and {} are too much to be kept whole",
+                   human_size(size_bytes()));
 }
 
-http::Task<void> Blob::take_whole() {
+http::Task<void> Blob::take_whole(const Purpose& purpose) {
   std::string content(size_bytes(), '\0');
   RangeFill all({0, size_bytes()}, std::as_writable_bytes(std::span(content)));
-  co_await fill(all, Priority::foreground, repository_->settings().retry);
+  co_await fill(all, purpose);
   verify(descriptor_, content, "its content");
   whole_ = std::move(content);
 }
@@ -73,77 +99,102 @@ http::Task<void> Blob::run_read(std::shared_ptr<Blob> self, ByteRange range, Mut
                                 Priority priority, RangeDone done) {
   std::optional<Error> failure;
   try {
+    const Purpose purpose{priority, self->reading_, self->reads_};
     RangeFill fill(range, out);
-    co_await self->fill(fill, priority, self->reading_);
+    co_await self->fill(fill, purpose);
   } catch (const Error& error) {
     failure = error.within(fmt::format("reading {} bytes {}", self->name(), to_string(range)));
   }
   done(std::move(failure));
 }
 
-http::Task<void> Blob::fill(RangeFill& fill, Priority priority, const RetrySettings& settings) {
+void Blob::fail_pending(const Error& reason) {
+  repository_->engine().spawn(run_abort(shared_from_this(), reason));
+}
+void Blob::resume() {
+  repository_->engine().spawn(run_abort(shared_from_this(), std::nullopt));
+}
+
+http::Task<void> Blob::run_abort(std::shared_ptr<Blob> self, std::optional<Error> reason) {
+  if (reason) {
+    self->repository_->engine().abort(self->reads_, *reason);
+  } else {
+    self->repository_->engine().readmit(self->reads_);
+  }
+  co_return;
+}
+
+http::Task<void> Blob::fill(RangeFill& fill, const Purpose& purpose) {
   if (whole_) fill.put(0, as_bytes(*whole_));
-  Retry retry(settings);
+  Retry retry(purpose.retry);
   while (!fill.complete()) {
     const uint64_t before = fill.missing_bytes();
     std::optional<Failure> failure;
     try {
-      failure = co_await ask(fill, priority, retry);
+      failure = co_await ask(fill, purpose, retry);
     } catch (const Error& error) {
       failure = Failure{error, std::nullopt};
     }
+    const uint64_t came = before - fill.missing_bytes();
     if (fill.complete()) break;
-    const bool moved = before - fill.missing_bytes() >= kUsefulBytes;
-    if (moved) retry.progressed();
-    if (moved && !failure) continue;  // the server chose to send less: ask for the rest at once
+    if (came >= kUsefulBytes) retry.progressed();
+    if (came >= kUsefulBytes && !failure)
+      continue;  // the server chose to send less: ask for the rest at once
     if (!failure) {
-      failure = Failure{make_error(ErrorKind::unavailable, "the registry sent {} of {} bytes asked for",
-                                   before - fill.missing_bytes(), before),
-                        std::nullopt};
+      failure =
+          Failure{make_error(ErrorKind::unavailable, "the registry sent {} of {} bytes", came, before), {}};
     }
-    co_await repository_->engine().sleep_for(retry.delay_after(*failure), &group_);
+    co_await repository_->engine().sleep_for(retry.delay_after(*failure), &purpose.group);
   }
 }
 
-// One try. Bytes that arrive are in `fill` whatever the outcome; nothing: the answer was as good as the
-// server makes it.
-http::Task<std::optional<Failure>> Blob::ask(RangeFill& fill, Priority priority, const Retry& retry) {
+// One try. What arrives goes into `fill`, whatever the outcome; no Failure: a good answer, if perhaps a short
+// one.
+http::Task<std::optional<Failure>> Blob::ask(RangeFill& fill, const Purpose& purpose, Retry& retry) {
   RangeSink sink(fill, fill.next(), size_bytes(), counters_);
   Get get;
-  get.path = "blobs/" + to_string(descriptor_.digest);
+  get.path = path_;
   get.range = fill.next();
   get.sink = &sink;
-  get.priority = priority;
+  get.priority = purpose.priority;
   get.limits = retry.within_deadline(repository_->settings().limits);
-  get.group = &group_;
+  get.group = &purpose.group;
   get.counters = &counters_;
   const Answer answer = co_await this->get(get);
-  range_was_ignored_ = sink.range_was_ignored();
   if (!answer.response.ok()) co_return failure_of(answer.response);
-  if (range_was_ignored_ && get.range->offset > kMaxSkippedBytes) {
-    co_return Failure{
-        make_error(ErrorKind::unavailable, "the registry sent the whole blob where bytes {} were asked for",
-                   to_string(*get.range)),
-        std::nullopt};
-  }
-  co_return std::nullopt;
+  whole_came_ = sink.whole_came();
+  if (!whole_came_) warmed_up_ = false;
+  if (!sink.must_skip_too_much()) co_return std::nullopt;
+  if (warmed_up_) throw Error(ErrorKind::unsupported, "the registry ignores ranges");
+  co_await warm_up(purpose.group);
+  retry.progressed();
+  co_return Failure{Error(ErrorKind::unavailable, "the registry sent the whole blob instead of a range"), {}};
 }
 
-// Goes where the registry last redirected to, and back to the registry when that URL is no longer good.
+// Goes where a redirect led last, and back to the registry when that URL is no longer good.
 http::Task<Answer> Blob::get(Get& get) {
-  if (!location_.empty()) {
-    get.location = location_;
-    try {
-      Answer answer = co_await repository_->get(get);
-      if (!is_stale(answer.response.status)) co_return answer;
-    } catch (...) {
-      forget_location(get.location);
-      throw;
-    }
+  if (location_.empty()) co_return co_await get_from_registry(get);
+  get.location = location_;
+  try {
+    Answer answer = co_await repository_->get(get);
+    if (!is_stale(answer.response.status)) co_return answer;
+  } catch (...) {
     forget_location(get.location);
-    get.location.clear();
+    throw;
   }
+  forget_location(get.location);
+  co_return co_await get_from_registry(get);
+}
+
+http::Task<Answer> Blob::get_from_registry(Get& get) {
+  get.location.clear();
   Answer answer = co_await repository_->get(get);
+  // Layers that must not be distributed are elsewhere (OCI image-spec, descriptor.md, urls).
+  for (const std::string& url : descriptor_.urls) {
+    if (answer.response.status != 404) break;
+    get.location = url;
+    answer = co_await repository_->get(get);
+  }
   if (answer.response.ok()) location_ = answer.location;
   co_return answer;
 }
@@ -152,20 +203,38 @@ void Blob::forget_location(const std::string& location) {
   if (location_ == location) location_.clear();  // else another read has a newer one already
 }
 
-void Blob::fail_pending(const Error& reason) {
-  repository_->engine().spawn(set_aborted(shared_from_this(), reason));
-}
-void Blob::resume() {
-  repository_->engine().spawn(set_aborted(shared_from_this(), std::nullopt));
+http::Task<void> Blob::warm_up(const http::AbortGroup& group) {
+  if (!warming_) {
+    warming_ = std::make_shared<http::Flight>(repository_->engine());
+    repository_->engine().spawn(run_warm_up(shared_from_this(), warming_, group));
+  }
+  const std::shared_ptr<http::Flight> flight = warming_;
+  co_await flight->wait(&group);
 }
 
-http::Task<void> Blob::set_aborted(std::shared_ptr<Blob> self, std::optional<Error> reason) {
-  if (reason) {
-    self->repository_->engine().abort(self->group_, *reason);
-  } else {
-    self->repository_->engine().readmit(self->group_);
+http::Task<void> Blob::run_warm_up(std::shared_ptr<Blob> self, std::shared_ptr<http::Flight> flight,
+                                   const http::AbortGroup& group) {
+  std::optional<Error> failure;
+  try {
+    co_await self->take_to_nowhere(group);
+    self->warmed_up_ = true;
+  } catch (const Error& error) {
+    failure = error;
   }
-  co_return;
+  self->warming_.reset();
+  flight->land(std::move(failure));
+}
+
+http::Task<void> Blob::take_to_nowhere(const http::AbortGroup& group) {
+  NowhereSink sink(size_bytes(), counters_);
+  Get get;
+  get.path = path_;
+  get.sink = &sink;
+  get.limits = repository_->settings().limits;
+  get.group = &group;
+  get.counters = &counters_;
+  const Answer answer = co_await this->get(get);
+  if (!answer.response.ok()) throw failure_of(answer.response).error;
 }
 
 }  // namespace erofs_oci::registry

@@ -6,13 +6,13 @@
 #include <string>
 
 #include "base/range_reader.h"
-#include "http/engine.h"
+#include "http/flight.h"
 #include "registry/range_fill.h"
 #include "registry/repository.h"
 
 namespace erofs_oci::registry {
 
-/// Blobs up to this size are taken whole into memory where the registry ignores ranges.
+/// Blobs up to this size are kept whole in memory where the registry ignores ranges.
 constexpr uint64_t kMaxWholeBlob = 16 * kMiB;
 
 /// A blob of a registry, read by ranges over HTTP. Thread-safe; must not outlive the engine.
@@ -21,14 +21,24 @@ constexpr uint64_t kMaxWholeBlob = 16 * kMiB;
 /// arrived, until for RetrySettings::deadline nothing useful has come. Its bytes are not verified: only
 /// whoever knows digests of parts can.
 ///
+/// A pull-through cache that does not have the blob yet may ignore ranges and send all of it. It is then let
+/// do so once, into nowhere, after which it should have ranges.
+///
 /// Reads hold the blob: dropping the last pointer of one's own does not end them, fail_pending() does.
 class Blob final : public RangeReader, public std::enable_shared_from_this<Blob> {
  public:
   /// Makes sure that the blob is there, has the descriptor's size and can be read by ranges; retries as the
-  /// repository's settings say. Error corrupt: another size; unsupported: the registry ignores ranges and the
-  /// blob is larger than kMaxWholeBlob; not_found, denied, unavailable. `reading` is for the reads.
+  /// repository's settings say. `reading` is for the reads. Error corrupt: another size; unsupported: the
+  /// registry ignores ranges, also for the second time, and the blob is larger than kMaxWholeBlob; not_found,
+  /// denied, unavailable.
   static http::Task<std::shared_ptr<Blob>> open(std::shared_ptr<Repository> repository, Descriptor descriptor,
                                                 RetrySettings reading);
+
+  /// A blob that was opened before: the registry is not asked before the first read.
+  static std::shared_ptr<Blob> assume(std::shared_ptr<Repository> repository, Descriptor descriptor,
+                                      RetrySettings reading) {
+    return std::shared_ptr<Blob>(new Blob(std::move(repository), std::move(descriptor), reading));
+  }
 
   uint64_t size_bytes() const override { return descriptor_.size_bytes; }
   std::string name() const override { return name_; }
@@ -43,29 +53,46 @@ class Blob final : public RangeReader, public std::enable_shared_from_this<Blob>
   const TrafficCounters& counters() const { return counters_; }
 
  private:
+  // On whose behalf something is asked for.
+  struct Purpose {
+    Priority priority;
+    const RetrySettings& retry;
+    const http::AbortGroup& group;
+  };
+
   Blob(std::shared_ptr<Repository> repository, Descriptor descriptor, RetrySettings reading);
 
-  http::Task<void> probe();
-  http::Task<void> take_whole();
+  http::Task<void> probe(const Purpose& purpose);
+  http::Task<void> take_whole(const Purpose& purpose);
   static http::Task<void> run_read(std::shared_ptr<Blob> self, ByteRange range, MutableBytes out,
                                    Priority priority, RangeDone done);
-  http::Task<void> fill(RangeFill& fill, Priority priority, const RetrySettings& settings);
-  http::Task<std::optional<Failure>> ask(RangeFill& fill, Priority priority, const Retry& retry);
+  static http::Task<void> run_abort(std::shared_ptr<Blob> self, std::optional<Error> reason);
+
+  http::Task<void> fill(RangeFill& fill, const Purpose& purpose);
+  http::Task<std::optional<Failure>> ask(RangeFill& fill, const Purpose& purpose, Retry& retry);
   http::Task<Answer> get(Get& get);
+  http::Task<Answer> get_from_registry(Get& get);
   void forget_location(const std::string& location);
-  static http::Task<void> set_aborted(std::shared_ptr<Blob> self, std::optional<Error> reason);
+
+  http::Task<void> warm_up(const http::AbortGroup& group);
+  static http::Task<void> run_warm_up(std::shared_ptr<Blob> self, std::shared_ptr<http::Flight> flight,
+                                      const http::AbortGroup& group);
+  http::Task<void> take_to_nowhere(const http::AbortGroup& group);
 
   const std::shared_ptr<Repository> repository_;  // shared with the other blobs of the image
   const Descriptor descriptor_;
   const RetrySettings reading_;
+  const std::string path_;  // in the repository
   const std::string name_;
   TrafficCounters counters_;
 
   // Belong to the transfer thread.
-  http::AbortGroup group_;
-  std::string location_;            // where the registry last redirected to; a signed URL, good until refused
-  bool range_was_ignored_ = false;  // by the last answer
+  http::AbortGroup reads_;
+  std::string location_;     // where a redirect led last; a signed URL, good until it is refused
+  bool whole_came_ = false;  // the last answer was not the range asked for but all of the blob
+  bool warmed_up_ = false;   // since the last answer that was a range
   std::optional<std::string> whole_;
+  std::shared_ptr<http::Flight> warming_;  // shared with those who wait for it
 };
 
 }  // namespace erofs_oci::registry

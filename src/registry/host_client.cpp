@@ -39,9 +39,18 @@ HostClient::HostClient(http::Engine& engine, const Endpoint& endpoint, const Ref
       origin_(http::origin_of(endpoint.url)),
       base_url_(endpoint.url + "/v2/" + reference.path + "/"),
       connection_(connection_of(settings)),
+      has_credentials_(settings.credentials.has_value()),
       authorizer_(std::make_shared<Authorizer>(
           engine, Authorizer::Settings{origin_, reference.path, settings.credentials, connection_,
                                        settings.limits})) {}
+
+// Beside what the registry says, people need to know whether it was asked with credentials at all.
+void HostClient::throw_if_refused(const http::Response& response) const {
+  if (response.status != 401 && response.status != 403) return;
+  const Error error = failure_of(response).error;
+  throw make_error(ErrorKind::denied, "{} ({})", error.what(),
+                   has_credentials_ ? "with the credentials given" : "no credentials are configured for it");
+}
 
 http::Request HostClient::request_for(const Get& get) const {
   http::Request request;
@@ -76,6 +85,7 @@ http::Task<Answer> HostClient::get(const Get& get) {
       request.url = redirect_target(answer.response, connection_.insecure);
       ++redirects;
     } else {
+      if (own) throw_if_refused(answer.response);
       if (!own) answer.location = request.url;
       co_return answer;
     }

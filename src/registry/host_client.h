@@ -53,7 +53,8 @@ class HostClient {
   HostClient(http::Engine& engine, const Endpoint& endpoint, const Reference& reference,
              const AccessSettings& settings);
 
-  /// Errors as http::Engine::perform and Authorizer::renew; unsupported: more than kMaxRedirects.
+  /// Errors as http::Engine::perform and Authorizer::renew; denied: the endpoint answered 401 or 403 to what
+  /// it was sent last; unsupported: more than kMaxRedirects.
   http::Task<Answer> get(const Get& get);
 
   /// Whether the endpoint has ever answered, with whatever status.
@@ -61,11 +62,13 @@ class HostClient {
 
  private:
   http::Request request_for(const Get& get) const;
+  void throw_if_refused(const http::Response& response) const;
 
   http::Engine& engine_;
   const std::string origin_;
   const std::string base_url_;  // ends in "/"
   const http::ConnectionSettings connection_;
+  const bool has_credentials_;
   const std::shared_ptr<Authorizer> authorizer_;  // see there
   bool has_answered_ = false;
 };

@@ -56,17 +56,19 @@ void RangeSink::begin_whole(const http::ResponseHead& head) {
     throw make_error(ErrorKind::corrupt, "the registry's blob has {} bytes, its descriptor says {}", *length,
                      size_bytes_);
   }
-  range_was_ignored_ = true;
+  whole_came_ = true;
   position_ = 0;
   end_ = size_bytes_;
 }
 
 bool RangeSink::write(Bytes piece) {
   counters_.bytes_received += piece.size();
-  if (range_was_ignored_ && asked_.offset > kMaxSkippedBytes) return false;
-  fill_.put(position_, piece.first(std::min<uint64_t>(piece.size(), end_ - position_)));
-  position_ += std::min<uint64_t>(piece.size(), end_ - position_);
-  // The exact end is left to the server, which keeps the connection in use.
+  const uint64_t room = end_ - position_;
+  fill_.put(position_, piece.first(std::min<uint64_t>(piece.size(), room)));
+  if (piece.size() > room || must_skip_too_much()) return false;
+  position_ += piece.size();
+  // Where the body ends with what is wanted, its end is left to the server, which keeps the connection in
+  // use.
   return position_ < asked_.end() || end_ <= asked_.end();
 }
 

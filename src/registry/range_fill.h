@@ -11,6 +11,9 @@
 
 namespace erofs_oci::registry {
 
+/// More than this is not skipped to reach the wanted part of a whole body.
+constexpr uint64_t kMaxSkippedBytes = 4 * kMiB;
+
 /// A buffer that is filled with the bytes of one range, from pieces that come in any order and may lie partly
 /// outside. Keeps what came when a transfer breaks. One thread at a time.
 class RangeFill {
@@ -44,7 +47,9 @@ class RangeSink final : public http::BodySink {
   bool write(Bytes piece) override;
 
   /// The server sent the whole object instead of a range.
-  bool range_was_ignored() const { return range_was_ignored_; }
+  bool whole_came() const { return whole_came_; }
+  /// … and the wanted part lies so deep in it that the transfer was ended instead.
+  bool must_skip_too_much() const { return whole_came_ && asked_.offset > kMaxSkippedBytes; }
 
  private:
   void begin_whole(const http::ResponseHead& head);
@@ -55,10 +60,7 @@ class RangeSink final : public http::BodySink {
   TrafficCounters& counters_;
   uint64_t position_ = 0;  // of the next byte of the body, in the object
   uint64_t end_ = 0;       // of the body, in the object
-  bool range_was_ignored_ = false;
+  bool whole_came_ = false;
 };
-
-/// More than this is not skipped to reach the wanted part of a whole body.
-constexpr uint64_t kMaxSkippedBytes = 16 * kMiB;
 
 }  // namespace erofs_oci::registry

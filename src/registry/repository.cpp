@@ -14,6 +14,15 @@ Repository::Repository(http::Engine& engine, Reference reference, AccessSettings
   }
 }
 
+void Repository::cancel(const std::shared_ptr<Repository>& repository, const Error& reason) {
+  repository->engine_.spawn(run_cancel(repository, reason));
+}
+
+http::Task<void> Repository::run_cancel(std::shared_ptr<Repository> self, Error reason) {
+  self->engine_.abort(self->opening_, reason);
+  co_return;
+}
+
 http::Task<Answer> Repository::get(const Get& get) {
   // A host that has answered once is the one: an attacker who cuts https must not get a later request over
   // http.
@@ -56,6 +65,7 @@ http::Task<Repository::Document> Repository::fetch_manifest(const std::string& s
   get.path = "manifests/" + selector;
   get.accept = manifest_accept();
   get.body_limit = kManifestLimit;
+  get.group = &opening_;
   Answer answer = co_await get_patiently(get);
   Document document{std::move(answer.response.body),
                     std::string(answer.response.headers.find("Content-Type").value_or("")),
@@ -112,6 +122,7 @@ http::Task<std::string> Repository::fetch_small_blob(Descriptor descriptor, uint
   Get get;
   get.path = "blobs/" + to_string(descriptor.digest);
   get.body_limit = descriptor.size_bytes;
+  get.group = &opening_;
   try {
     Answer answer = co_await get_patiently(get);
     verify(descriptor, answer.response.body, "its content");

@@ -46,12 +46,18 @@ class Repository {
   /// unsupported.
   http::Task<std::string> fetch_small_blob(Descriptor descriptor, uint64_t limit);
 
+  /// Fails what the functions above and Blob::open wait for now, and what they are called for later, with
+  /// `reason`: a mount that is given up. Blobs that are open go on. Thread-safe.
+  static void cancel(const std::shared_ptr<Repository>& repository, const Error& reason);
+
   /// One try at one of the hosts. For the readers of blobs.
   http::Task<Answer> get(const Get& get);
   /// Tries until it has a 2xx, as settings().retry says.
   http::Task<Answer> get_patiently(Get get);
 
   http::Engine& engine() const { return engine_; }
+  /// Of what is done to open an image, as opposed to reading from it.
+  const http::AbortGroup& opening() const { return opening_; }
   const AccessSettings& settings() const { return settings_; }
   /// "registry.example.com/team/tools"
   const std::string& name() const { return name_; }
@@ -63,12 +69,14 @@ class Repository {
     Digest digest;
   };
   http::Task<Document> fetch_manifest(const std::string& selector, const std::optional<Digest>& digest);
+  static http::Task<void> run_cancel(std::shared_ptr<Repository> self, Error reason);
   http::Task<ResolvedImage> resolve_parts(const Reference& reference, const Platform& platform);
 
   http::Engine& engine_;
   const std::string name_;
   const AccessSettings settings_;
   std::vector<std::unique_ptr<HostClient>> hosts_;
+  http::AbortGroup opening_;
 };
 
 }  // namespace erofs_oci::registry
