@@ -64,7 +64,7 @@ Client::Client(const std::filesystem::path& path, Deadline deadline)
     : connection_(connect_to(path, deadline)) {}
 
 json Client::call(std::string_view method, json parameters, std::span<const int> fds, Deadline deadline) {
-  connection_.send(request(method, std::move(parameters)), fds, deadline);
+  send(request(method, std::move(parameters)), fds, deadline);
   Reply reply = receive(deadline);
   if (reply.continues) throw Error(ErrorKind::corrupt, "the daemon answered one call with several replies");
   return std::move(reply.parameters);
@@ -75,7 +75,7 @@ json Client::call_more(std::string_view method, json parameters, std::span<const
                        const std::function<void(const json&)>& on_progress) {
   json body = request(method, std::move(parameters));
   body["more"] = true;
-  connection_.send(body, fds, deadline_in(silence));
+  send(body, fds, deadline_in(silence));
   for (;;) {
     Reply reply = receive(deadline_in(silence));
     if (!reply.continues) return std::move(reply.parameters);
@@ -86,7 +86,17 @@ json Client::call_more(std::string_view method, json parameters, std::span<const
 void Client::oneway(std::string_view method, json parameters, std::span<const int> fds, Deadline deadline) {
   json body = request(method, std::move(parameters));
   body["oneway"] = true;
-  connection_.send(body, fds, deadline);
+  send(body, fds, deadline);
+}
+
+void Client::send(const json& body, std::span<const int> fds, Deadline deadline) {
+  try {
+    connection_.send(body, fds, deadline);
+  } catch (const Error&) {
+    // A daemon that takes no call says why before it closes.
+    if (connection_.wait(std::chrono::steady_clock::now())) receive(deadline);
+    throw;
+  }
 }
 
 Client::Reply Client::receive(Deadline deadline) {

@@ -39,6 +39,7 @@ class Client {
 
  private:
   struct Reply;
+  void send(const nlohmann::json& body, std::span<const int> fds, Deadline deadline);
   Reply receive(Deadline deadline);
 
   Connection connection_;

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/messages.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "base/error.h"
+#include "control/interface.h"
+
+namespace erofs_oci {
+namespace {
+
+using json = nlohmann::json;
+using testing::HasSubstr;
+
+const std::string kGeneration(32, 'a');
+const Digest kDigest = sha256({});
+
+Definition definition() {
+  Definition definition;
+  definition.name = "tools";
+  definition.image = "registry.example.com/team/tools:1.4";
+  definition.mountpoint = "/srv/tools";
+  return definition;
+}
+
+OpenRequest open_request() {
+  return {.definition = definition(),
+          .files = {.image = 4, .tarindex = 1, .zinfo = 2, .ca = 0},
+          .credentials = 3,
+          .pinned = kDigest};
+}
+
+OpenReply open_reply() {
+  return {.generation = kGeneration,
+          .size_bytes = 1 << 20,
+          .block_size = 4096,
+          .image_digest = kDigest,
+          .index_identity = "id"};
+}
+
+ServeRequest serve_request() {
+  return {.name = "tools", .generation = kGeneration, .transport = TransportKind::nbd, .fds = {0, 2}};
+}
+
+StatusReply status_reply() {
+  MountStatus mount{.name = "tools",
+                    .generation = kGeneration,
+                    .image = "a:1",
+                    .image_digest = kDigest,
+                    .mountpoint = "/srv/tools",
+                    .transport = TransportKind::export_,
+                    .health = Health::waiting,
+                    .reason = "registry away",
+                    .integrity = Integrity::local,
+                    .size_bytes = 4096};
+  mount.counters = {1, 2, 3, 4, 5, 6, 7, 8};
+  return {{mount}};
+}
+
+ListReply list_reply() {
+  return {{{"tools", kGeneration, "a:1", Health::serving}}};
+}
+
+template <typename T>
+void expect_round_trip(const T& message, const json& expected) {
+  EXPECT_EQ(to_json(message), expected);
+  EXPECT_EQ(to_json(from_json<T>(expected)), expected);
+}
+
+template <typename T>
+std::string refusal(json object, const json& patch) {
+  for (const auto& [key, value] : patch.items()) object[key] = value;
+  try {
+    from_json<T>(object);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::invalid);
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Messages, SurviveARoundTripWithAllMembers) {
+  expect_round_trip(OpenProgress{"resolving", 1, 2}, {{"stage", "resolving"}, {"done", 1}, {"total", 2}});
+  expect_round_trip(open_reply(), {{"generation", kGeneration},
+                                   {"size_bytes", 1048576},
+                                   {"block_size", 4096},
+                                   {"image_digest", to_string(kDigest)},
+                                   {"index_identity", "id"}});
+  expect_round_trip(serve_request(),
+                    {{"name", "tools"}, {"generation", kGeneration}, {"transport", "nbd"}, {"fds", {0, 2}}});
+  expect_round_trip(CloseRequest{"tools", kGeneration}, {{"name", "tools"}, {"generation", kGeneration}});
+  expect_round_trip(StatusRequest{"tools"}, {{"name", "tools"}});
+  expect_round_trip(
+      list_reply(),
+      {{"mounts",
+        {{{"name", "tools"}, {"generation", kGeneration}, {"image", "a:1"}, {"health", "serving"}}}}});
+}
+
+TEST(Messages, OpenRequestCarriesTheDefinitionAndDescriptorIndexes) {
+  const auto request = from_json<OpenRequest>(to_json(open_request()));
+  EXPECT_EQ(request.definition.mountpoint, "/srv/tools");
+  EXPECT_EQ(request.files.tarindex, 1u);
+  EXPECT_EQ(request.files.zinfo, 2u);
+  EXPECT_EQ(request.files.ca, 0u);
+  EXPECT_EQ(request.files.image, 4u);
+  EXPECT_EQ(request.credentials, 3u);
+  EXPECT_EQ(request.pinned, kDigest);
+}
+
+TEST(Messages, StatusReplyCarriesEverything) {
+  const json object = to_json(status_reply());
+  EXPECT_EQ(to_json(from_json<StatusReply>(object)), object);
+  const json& mount = object["mounts"][0];
+  EXPECT_EQ(mount["transport"], "export");
+  EXPECT_EQ(mount["health"], "waiting");
+  EXPECT_EQ(mount["reason"], "registry away");
+  EXPECT_EQ(mount["integrity"], "local");
+  EXPECT_EQ(mount["counters"]["misses"], 8);
+}
+
+TEST(Messages, LeaveOutWhatIsNotSet) {
+  EXPECT_EQ(to_json(StatusRequest{}), json::object());
+  EXPECT_EQ(to_json(CloseRequest{"tools", {}}), (json{{"name", "tools"}}));
+  EXPECT_FALSE(from_json<StatusRequest>({{"name", nullptr}}).name);
+}
+
+TEST(Messages, RefuseWhatIsUnknownMissingOrOutOfRange) {
+  const json serve = to_json(serve_request());
+  EXPECT_THAT(refusal<ServeRequest>(serve, {{"colour", 1}}), HasSubstr("'colour' is not known"));
+  EXPECT_THAT(refusal<ServeRequest>(serve, {{"name", nullptr}}), HasSubstr("'name' is missing"));
+  EXPECT_THAT(refusal<ServeRequest>(serve, {{"name", "../x"}}),
+              HasSubstr("'name' must be the name of a mount"));
+  EXPECT_THAT(refusal<ServeRequest>(serve, {{"name", 1}}),
+              HasSubstr("'name' must be a string, not a number"));
+  EXPECT_THAT(refusal<ServeRequest>(serve, {{"generation", "AA"}}),
+              HasSubstr("'generation' must be 32 lower-case hex"));
+  EXPECT_THAT(refusal<ServeRequest>(serve, {{"transport", "loop"}}), HasSubstr("'transport' must be one of"));
+  EXPECT_THAT(refusal<ServeRequest>(serve, {{"fds", json::array()}}),
+              HasSubstr("'fds' must name a descriptor"));
+  EXPECT_THAT(refusal<ServeRequest>(serve, {{"fds", {-1}}}), HasSubstr("'fds' must be a whole number"));
+  EXPECT_THAT(refusal<ServeRequest>(serve, {{"fds", {4294967296}}}),
+              HasSubstr("'fds' must be a whole number"));
+  EXPECT_THAT(refusal<ServeRequest>(serve, {{"fds", 0}}), HasSubstr("'fds' must be an array"));
+  EXPECT_THAT(refusal<OpenReply>(to_json(open_reply()), {{"block_size", 1024}}),
+              HasSubstr("'block_size' must be 512 or 4096"));
+  EXPECT_THAT(refusal<OpenReply>(to_json(open_reply()), {{"size_bytes", 0}}),
+              HasSubstr("'size_bytes' must be whole blocks"));
+  EXPECT_THAT(refusal<OpenReply>(to_json(open_reply()), {{"size_bytes", 1e3}}),
+              HasSubstr("'size_bytes' must be a whole number"));
+  EXPECT_THAT(refusal<OpenReply>(to_json(open_reply()), {{"image_digest", "md5:x"}}),
+              HasSubstr("'image_digest' must be sha256:"));
+  EXPECT_THAT(refusal<OpenRequest>(to_json(open_request()), {{"files", {{"key", 1}}}}),
+              HasSubstr("'files' 'key' is not known"));
+  EXPECT_THAT(refusal<OpenRequest>(to_json(open_request()), {{"definition", {{"name", "x"}}}}),
+              HasSubstr("'image' is missing"));
+  EXPECT_THAT(refusal<StatusReply>(to_json(status_reply()), {{"mounts", {1}}}),
+              HasSubstr("'mounts' must be an object"));
+}
+
+TEST(TakeFd, GivesEachDescriptorOnceAndNoOther) {
+  std::vector<UniqueFd> fds;
+  fds.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  EXPECT_THROW(take_fd(fds, 1, "zinfo"), Error);
+  EXPECT_TRUE(take_fd(fds, 0, "zinfo"));
+  EXPECT_THROW(take_fd(fds, 0, "tarindex"), Error);
+}
+
+/// The names before ':' in the first parentheses after `head` in the interface's text.
+std::set<std::string> declared(const std::string& head) {
+  const std::string_view text = interface_description();
+  size_t at = text.find(head);
+  EXPECT_NE(at, std::string_view::npos) << head;
+  at = text.find('(', at + head.size() - 1);
+  std::set<std::string> names;
+  std::string word;
+  for (const char c : text.substr(at, text.find(')', at) - at)) {
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_') {
+      word += c;
+    } else {
+      if (c == ':') names.insert(word);
+      word.clear();
+    }
+  }
+  return names;
+}
+
+std::set<std::string> members(const json& object) {
+  std::set<std::string> names;
+  for (const auto& [name, value] : object.items()) names.insert(name);
+  return names;
+}
+
+TEST(Interface, DeclaresTheMembersOfEveryMessage) {
+  EXPECT_EQ(declared("type Files ("), members(to_json(open_request())["files"]));
+  EXPECT_EQ(declared("method Open("), members(to_json(open_request())));
+  EXPECT_EQ(declared("method Serve("), members(to_json(serve_request())));
+  EXPECT_EQ(declared("method Close("), members(to_json(CloseRequest{"a", kGeneration})));
+  EXPECT_EQ(declared("method Status("), members(to_json(StatusRequest{"a"})));
+  EXPECT_EQ(declared("type MountStatus ("), members(to_json(status_reply())["mounts"][0]));
+  EXPECT_EQ(declared("type Counters ("), members(to_json(status_reply())["mounts"][0]["counters"]));
+  EXPECT_EQ(declared("type MountSummary ("), members(to_json(list_reply())["mounts"][0]));
+  json open = to_json(open_reply());
+  open.update(to_json(OpenProgress{"a", 1, 2}));
+  EXPECT_EQ(declared("pinned: ?string) -> ("), members(open));
+}
+
+TEST(Interface, DeclaresTheNamesOfEveryEnum) {
+  const std::string text(interface_description());
+  EXPECT_THAT(text, HasSubstr(fmt::format("type Integrity ({}, {})", to_string(Integrity::unverified),
+                                          to_string(Integrity::local))));
+  EXPECT_THAT(text,
+              HasSubstr(fmt::format("type Transport ({}, {}, {})", to_string(TransportKind::nbd),
+                                    to_string(TransportKind::fuse), to_string(TransportKind::export_))));
+  EXPECT_THAT(text, HasSubstr(fmt::format("type Health ({}, {}, {}, {})", to_string(Health::opening),
+                                          to_string(Health::serving), to_string(Health::waiting),
+                                          to_string(Health::failed))));
+}
+
+}  // namespace
+}  // namespace erofs_oci
