@@ -10,12 +10,16 @@ std::string_view interface_description() {
 interface io.github.erofs-oci
 
 # Local files of a definition, opened by the caller: fd indexes.
-type Files (tarindex: ?int, zinfo: ?int, ca: ?int)
+type Files (image: ?int, tarindex: ?int, zinfo: ?int, ca: ?int)
 
 type Transport (nbd, fuse, export)
 
 # opening: no transport yet; waiting: the source is away, reads wait; failed: reads get an I/O error.
 type Health (opening, serving, waiting, failed)
+
+# What stands behind the bytes. unverified: an index from elsewhere, compared with the layer by samples only; local: a
+# local file, taken as it is.
+type Integrity (unverified, local)
 
 # Since the daemon took the mount over. blob_bytes is the size of all blobs, the measure for fetched_bytes.
 type Counters (
@@ -38,6 +42,7 @@ type MountStatus (
   transport: ?Transport,
   health: Health,
   reason: ?string,
+  integrity: Integrity,
   size_bytes: int,
   counters: Counters
 )
@@ -47,8 +52,9 @@ type MountSummary (name: string, generation: ?string, image: string, health: Hea
 # Resolves the image, finds or builds its index and opens its source. definition has the keys of erofs-oci.toml(5), sections
 # as objects, and name. credentials is the fd index of a memfd with JSON: secrets are never in a message.
 # Called with more, it answers stage, done and total any number of times, continuing, and the rest at last.
+# pinned: the digest of the image to open again as it was, without asking the registry.
 # generation: which the mount is served under already.
-method Open(definition: object, files: ?Files, credentials: ?int) -> (
+method Open(definition: object, files: Files, credentials: ?int, pinned: ?string) -> (
   stage: ?string,
   done: ?int,
   total: ?int,
@@ -60,6 +66,7 @@ method Open(definition: object, files: ?Files, credentials: ?int) -> (
 )
 
 # Serves an opened mount on descriptors, whose order is the transport's. Answers once they are kept over a restart.
+# fuse without descriptors: on those that were kept under the generation.
 method Serve(name: string, generation: string, transport: Transport, fds: []int) -> ()
 
 # Ends serving and forgets the mount; with a generation, only where it is that one.

@@ -2,32 +2,14 @@
 #include "control/messages.h"
 
 #include "config/definition_file.h"
-#include "config/definition_json.h"
-#include "control/fields.h"
+#include "control/message_fields.h"
 
 namespace erofs_oci {
 
 template <>
-struct EnumNames<TransportKind> {
-  static constexpr std::array<std::string_view, 3> kNames{"nbd", "fuse", "export"};
-};
-template <>
-struct EnumNames<Health> {
-  static constexpr std::array<std::string_view, 4> kNames{"opening", "serving", "waiting", "failed"};
-};
-
-template <>
-nlohmann::json encode(const Definition& value) {
-  return to_json(value);
-}
-template <>
-Definition decode(const nlohmann::json& value) {
-  return definition_from_json(value);
-}
-
-template <>
 struct Fields<OpenFiles> {
   static void visit(auto& io, auto& m) {
+    io("image", m.image);
     io("tarindex", m.tarindex);
     io("zinfo", m.zinfo);
     io("ca", m.ca);
@@ -39,6 +21,7 @@ struct Fields<OpenRequest> {
     io("definition", m.definition);
     io("files", m.files);
     io("credentials", m.credentials);
+    io("pinned", m.pinned);
   }
 };
 template <>
@@ -103,6 +86,7 @@ struct Fields<MountStatus> {
     io("transport", m.transport);
     io("health", m.health);
     io("reason", m.reason);
+    io("integrity", m.integrity);
     io("size_bytes", m.size_bytes);
     io("counters", m.counters);
   }
@@ -141,6 +125,9 @@ void check_generation(const std::optional<std::string>& generation) {
 
 std::string_view to_string(TransportKind kind) {
   return EnumNames<TransportKind>::kNames.at(static_cast<size_t>(kind));
+}
+std::string_view to_string(Integrity integrity) {
+  return EnumNames<Integrity>::kNames.at(static_cast<size_t>(integrity));
 }
 std::string_view to_string(Health health) {
   return EnumNames<Health>::kNames.at(static_cast<size_t>(health));
@@ -199,7 +186,9 @@ ServeRequest from_json(const nlohmann::json& object) {
   auto request = decode<ServeRequest>(object);
   check_name(request.name);
   check_generation(request.generation);
-  if (request.fds.empty()) throw Error(ErrorKind::invalid, "'fds' must name a descriptor at least");
+  if (request.fds.empty() && request.transport != TransportKind::fuse) {
+    throw Error(ErrorKind::invalid, "'fds' must name a descriptor at least");
+  }
   return request;
 }
 

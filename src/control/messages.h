@@ -29,6 +29,7 @@ std::string_view to_string(TransportKind kind);
 
 /// Local files that a definition names, opened by the client.
 struct OpenFiles {
+  std::optional<FdIndex> image;  ///< of image = "file:…"
   std::optional<FdIndex> tarindex;
   std::optional<FdIndex> zinfo;
   std::optional<FdIndex> ca;
@@ -38,6 +39,8 @@ struct OpenRequest {
   Definition definition;
   OpenFiles files;
   std::optional<FdIndex> credentials;  ///< a memfd with JSON: secrets are never in the message
+  /// Open exactly this image again, from what is known of it, without asking the registry: after a restart.
+  std::optional<Digest> pinned;
 };
 
 /// Sent any number of times before OpenReply.
@@ -91,6 +94,13 @@ enum class Health {
 };
 std::string_view to_string(Health health);
 
+/// What stands behind the bytes that are served.
+enum class Integrity {
+  unverified,  ///< an index from elsewhere: compared with the layer by samples only
+  local,       ///< a local file, taken as it is
+};
+std::string_view to_string(Integrity integrity);
+
 struct MountStatus {
   std::string name;
   std::optional<std::string> generation;
@@ -100,6 +110,7 @@ struct MountStatus {
   std::optional<TransportKind> transport;
   Health health = Health::opening;
   std::optional<std::string> reason;  ///< a sentence, where waiting or failed
+  Integrity integrity = Integrity::unverified;
   uint64_t size_bytes = 0;
   Counters counters;
 };

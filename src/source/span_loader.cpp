@@ -36,7 +36,16 @@ SpanLoader::SpanLoader(MemoryBound& memory, WorkerPool& workers) : memory_(memor
   memory_.set_evict([this](uint64_t wanted) { return evict(wanted); });
 }
 
-SpanLoader::~SpanLoader() { memory_.set_evict({}); }
+SpanLoader::~SpanLoader() {
+  stop();
+  {
+    MutexLock lock(mutex_);
+    while (!loads_.empty()) load_finished_.wait(mutex_);
+  }
+  memory_.set_evict({});
+}
+
+void SpanLoader::stop() { stopping_ = true; }
 
 SpanRef SpanLoader::find(const Stream& stream, size_t span) {
   MutexLock lock(mutex_);
@@ -87,6 +96,7 @@ void SpanLoader::start(const std::shared_ptr<Load>& load, Reservation reservatio
 }
 
 void SpanLoader::fetch(const std::shared_ptr<Load>& load) {
+  if (stopping_) return finish(load, Error(ErrorKind::unavailable, ECANCELED, "the daemon is stopping"));
   ++load->fetches;
   const MutableBytes target = load->direct() ? load->output->bytes() : load->stored.bytes();
   load->stream->blob->read(load->stored_range(), target, load->priority, [this, load](std::optional<Error> error) {
@@ -109,14 +119,15 @@ void SpanLoader::finish(const std::shared_ptr<Load>& load, std::optional<Error> 
   load->stored = Buffer();
   load->stored_memory = Reservation();
   SpanRef span = error ? nullptr : std::move(load->output);
+  load->output.reset();
   std::vector<SpanDone> waiters;
   {
     MutexLock lock(mutex_);
-    loads_.erase(load->key());
     waiters.swap(load->waiters);
     if (span) cache_.insert(load->key(), span);
+    loads_.erase(load->key());
+    load_finished_.notify_all();
   }
-  load->output.reset();
   for (SpanDone& done : waiters) done({span, error});
 }
 

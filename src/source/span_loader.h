@@ -36,12 +36,17 @@ struct SpanResult {
 /// Called exactly once, on any thread; must not block or throw.
 using SpanDone = std::function<void(SpanResult)>;
 
-/// Loads spans: memory, else fetch, decode, remember. One fetch a span at a time, however many ask. Thread-safe;
-/// streams' blobs and the pool call back into it, so it is destroyed after all of them have ended.
+/// Loads spans: memory, else fetch, decode, remember. One fetch a span at a time, however many ask. Thread-safe.
+///
+/// Streams' blobs call back into it. To end it: stop(), then end what the blobs read with, then destroy it.
 class SpanLoader {
  public:
   SpanLoader(MemoryBound& memory, WorkerPool& workers);
+  /// Waits for the loads under way.
   ~SpanLoader();
+
+  /// Starts no more fetches: loads that still wait for memory, and new ones, fail.
+  void stop();
 
   /// The span, where memory holds it.
   SpanRef find(const Stream& stream, size_t span);
@@ -63,7 +68,9 @@ class SpanLoader {
 
   MemoryBound& memory_;
   WorkerPool& workers_;
+  std::atomic<bool> stopping_{false};
   Mutex mutex_;
+  CondVar load_finished_;
   SpanCache cache_ GUARDED_BY(mutex_);
   std::unordered_map<SpanKey, std::shared_ptr<Load>, SpanKeyHash> loads_ GUARDED_BY(mutex_);
 };

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/commands.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "cli/mounter.h"
+#include "cli/private_daemon.h"
+#include "config/definition_file.h"
+
+namespace erofs_oci {
+namespace {
+
+/// Sentences about a mount, on standard error: "tools: resolving".
+Mounter::Reporter reporter(const std::string& name) {
+  return [name](const std::string& sentence) { logf(LogLevel::info, "{}: {}", name, sentence); };
+}
+
+void print_checked(const Definition& definition) {
+  fmt::print("{}: is valid\n  image       {}\n  mountpoint  {}\n", definition.name, definition.image,
+             definition.mountpoint.native());
+}
+
+}  // namespace
+
+Definition definition_of(const std::string& name_or_file) {
+  const bool is_file = name_or_file.find('/') != std::string::npos || name_or_file.ends_with(".toml");
+  return load_definition(is_file ? std::filesystem::path(name_or_file) : find_definition(name_or_file));
+}
+
+void require_root(const char* command) {
+  if (::geteuid() != 0) throw make_error(ErrorKind::denied, "{} needs root: it mounts for the whole host", command);
+}
+
+int mount_command(const std::string& name) {
+  require_root("mount");
+  const Definition definition = load_definition(find_definition(name));
+  MountStates states;
+  const MountState state = with_context(name, [&] {
+    return Mounter(states, kControlSocket, reporter(name)).mount(definition);
+  });
+  fmt::print("{}: mounted on {} over {}\n", name, state.definition.mountpoint.native(), to_string(state.transport));
+  return 0;
+}
+
+int umount_command(const std::string& name) {
+  require_root("umount");
+  MountStates states;
+  with_context(name, [&] { Mounter(states, kControlSocket, reporter(name)).unmount(name); });
+  return 0;
+}
+
+int reattach_command(const std::string& name) {
+  require_root("reattach");
+  MountStates states;
+  int failed = 0;
+  for (const std::string& each : name.empty() ? states.names() : std::vector{name}) {
+    try {
+      Mounter(states, kControlSocket, reporter(each)).reattach(each);
+    } catch (const Error& error) {
+      logf(LogLevel::error, "{}: reattaching: {}", each, error.what());
+      ++failed;
+    }
+  }
+  return failed == 0 ? 0 : 1;
+}
+
+int check_command(const std::string& name_or_file, bool online) {
+  const Definition definition = definition_of(name_or_file);
+  if (online) {
+    PrivateDaemon daemon;
+    const OpenReply opened = DaemonClient(daemon.socket()).open(definition, std::nullopt, [](const OpenProgress&) {});
+    print_checked(definition);
+    if (opened.image_digest) fmt::print("  digest      {}\n", to_string(*opened.image_digest));
+    fmt::print("  size        {}\n", human_size(opened.size_bytes));
+    return 0;
+  }
+  print_checked(definition);
+  return 0;
+}
+
+}  // namespace erofs_oci

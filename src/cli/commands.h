@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "config/definition.h"
+
+namespace erofs_oci {
+
+// The commands of erofs-oci(1). Each returns the process's exit code and throws Error, which main prints.
+
+int mount_command(const std::string& name);
+int umount_command(const std::string& name);
+/// All mounts where `name` is empty; goes on with the others when one fails.
+int reattach_command(const std::string& name);
+int status_command(const std::string& name, bool json);
+int check_command(const std::string& name_or_file, bool online);
+int run_command(const std::string& file);
+int export_command(const std::string& name_or_file, const std::string& socket);
+
+/// The definition NAME of /etc/erofs-oci, or the one in a file where the argument has a '/' or ends in ".toml".
+Definition definition_of(const std::string& name_or_file);
+/// Error denied, naming `command`, for anyone but root.
+void require_root(const char* command);
+
+}  // namespace erofs_oci

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/daemon_client.h"
+
+#include <fcntl.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/credentials.h"
+#include "config/image_source.h"
+
+namespace erofs_oci {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::chrono::seconds kConnectLimit{10};
+constexpr std::chrono::seconds kCallLimit{30};
+/// Beyond the definition's start_timeout, which the daemon itself keeps.
+constexpr std::chrono::seconds kOpenGrace{30};
+
+Client connect(const std::string& socket) {
+  try {
+    return Client(socket, deadline_in(kConnectLimit));
+  } catch (const Error& error) {
+    throw make_error(ErrorKind::unavailable, "the daemon does not answer: {}; systemctl status erofs-ocid tells why",
+                     error.what());
+  }
+}
+
+/// Descriptors of a message, named by their position.
+class FdList {
+ public:
+  FdIndex add(UniqueFd fd) {
+    fds_.push_back(std::move(fd));
+    return static_cast<FdIndex>(fds_.size() - 1);
+  }
+  std::optional<FdIndex> add_file(const std::optional<std::filesystem::path>& path) {
+    if (!path) return std::nullopt;
+    return add(open_regular_file(*path));
+  }
+  std::vector<int> numbers() const {
+    std::vector<int> numbers;
+    for (const UniqueFd& fd : fds_) numbers.push_back(fd.get());
+    return numbers;
+  }
+
+  static UniqueFd open_regular_file(const std::filesystem::path& path) {
+    UniqueFd file = open_file(path, O_RDONLY | O_NONBLOCK);  // a FIFO must not hold us up
+    if (!S_ISREG(stat_fd(file.get(), path.native()).st_mode)) {
+      throw make_error(ErrorKind::invalid, "{}: is not a regular file", path.native());
+    }
+    return file;
+  }
+
+ private:
+  std::vector<UniqueFd> fds_;
+};
+
+}  // namespace
+
+DaemonClient::DaemonClient(const std::string& socket) : client_(connect(socket)) {}
+
+OpenReply DaemonClient::open(const Definition& definition, const std::optional<Digest>& pinned,
+                             const ProgressSink& progress) {
+  FdList fds;
+  OpenRequest request;
+  request.definition = definition;
+  request.pinned = pinned;
+  const ImageSource source = parse_image_source(definition.image);
+  if (source.kind == ImageKind::file) request.files.image = fds.add_file(source.location);
+  request.files.tarindex = fds.add_file(definition.tarindex);
+  request.files.zinfo = fds.add_file(definition.zinfo);
+  request.files.ca = fds.add_file(definition.registry.ca);
+  if (auto credentials = find_credentials(definition)) request.credentials = fds.add(std::move(*credentials));
+  return from_json<OpenReply>(client_.call_more(
+      "Open", to_json(request), fds.numbers(), definition.start_timeout + kOpenGrace,
+      [&](const json& parameters) { progress(from_json<OpenProgress>(parameters)); }));
+}
+
+void DaemonClient::serve(const ServeRequest& request, const std::vector<UniqueFd>& fds) {
+  std::vector<int> numbers;
+  for (const UniqueFd& fd : fds) numbers.push_back(fd.get());
+  client_.call("Serve", to_json(request), numbers, deadline_in(kCallLimit));
+}
+
+void DaemonClient::close(const std::string& name, const std::string& generation) {
+  client_.call("Close", to_json(CloseRequest{name, generation}), {}, deadline_in(kCallLimit));
+}
+
+std::vector<MountStatus> DaemonClient::status(const std::optional<std::string>& name) {
+  return from_json<StatusReply>(client_.call("Status", to_json(StatusRequest{name}), {}, deadline_in(kCallLimit))).mounts;
+}
+
+}  // namespace erofs_oci

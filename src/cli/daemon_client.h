@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/digest.h"
+#include "control/client.h"
+#include "control/interface.h"
+#include "control/messages.h"
+
+namespace erofs_oci {
+
+/// Told of each stage of an Open.
+using ProgressSink = std::function<void(const OpenProgress&)>;
+
+/// The daemon's methods, typed, with a time limit each. One thread at a time.
+class DaemonClient {
+ public:
+  /// Connects. Error unavailable, with what to do, where no daemon answers.
+  explicit DaemonClient(const std::string& socket = kControlSocket);
+
+  /// Opens the local files that the definition names, finds its credentials, and has the daemon open the source.
+  OpenReply open(const Definition& definition, const std::optional<Digest>& pinned, const ProgressSink& progress);
+  void serve(const ServeRequest& request, const std::vector<UniqueFd>& fds);
+  void close(const std::string& name, const std::string& generation);
+  std::vector<MountStatus> status(const std::optional<std::string>& name);
+
+ private:
+  Client client_;
+};
+
+}  // namespace erofs_oci

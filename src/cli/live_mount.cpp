@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/live_mount.h"
+
+#include <sys/stat.h>
+
+//NL #include "nbd/netlink_device.h"
+
+namespace erofs_oci {
+namespace {
+
+constexpr const char* kFilesystem = "erofs";
+
+/// A mount that its client did not live to record. The place was found free, and then locked for this mount.
+bool is_unrecorded(const MountState& state, const MountInfo& mount) {
+  if (state.phase != MountPhase::preparing || mount.type != kFilesystem) return false;
+  if (state.transport != TransportKind::nbd) return !mount.source.starts_with("/dev/nbd");
+  const auto index = find_own_device(state);
+  return index.has_value();
+}
+
+}  // namespace
+
+std::optional<MountInfo> find_live_mount(const MountState& state) {
+  const auto mount = find_mount(state.definition.mountpoint);
+  if (!mount) return std::nullopt;
+  const bool recorded = state.mount_id && static_cast<uint32_t>(mount->id) == *state.mount_id;
+  if (recorded || is_unrecorded(state, *mount)) return mount;
+  return std::nullopt;
+}
+
+std::optional<uint32_t> find_own_device(const MountState& state) {
+  if (state.transport != TransportKind::nbd) return std::nullopt;
+  return std::nullopt;
+}
+
+}  // namespace erofs_oci

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/commands.h"
+
+using namespace erofs_oci;
+
+int main(int argc, char** argv) {
+  CLI::App app("Mounts container images straight from their registry. See erofs-oci(1).", "erofs-oci");
+  app.set_version_flag("--version", EROFS_OCI_VERSION);
+  app.require_subcommand(1);
+  std::string name;
+  std::string socket;
+  bool flag = false;
+  int code = 0;
+
+  auto* mount = app.add_subcommand("mount", "Mount what /etc/erofs-oci/NAME.toml declares");
+  mount->add_option("NAME", name)->required();
+  mount->callback([&] { code = mount_command(name); });
+  auto* umount = app.add_subcommand("umount", "Unmount NAME");
+  umount->add_option("NAME", name)->required();
+  umount->callback([&] { code = umount_command(name); });
+  auto* status = app.add_subcommand("status", "Show mounts and how they fare");
+  status->add_option("NAME", name);
+  status->add_flag("--json", flag, "For programs");
+  status->callback([&] { code = status_command(name, flag); });
+  auto* check = app.add_subcommand("check", "Check a definition");
+  check->add_option("NAME|FILE", name)->required();
+  check->add_flag("--online", flag, "Ask the registry, and open the image as a mount would");
+  check->callback([&] { code = check_command(name, flag); });
+  auto* run = app.add_subcommand("run", "Mount FILE.toml without the service, until SIGTERM or SIGINT");
+  run->add_option("FILE", name)->required();
+  run->callback([&] { code = run_command(name); });
+  auto* exported = app.add_subcommand("export", "Serve an image by the NBD protocol on a Unix socket");
+  exported->add_option("NAME|FILE", name)->required();
+  exported->add_option("--socket", socket, "Path of the socket")->required();
+  exported->callback([&] { code = export_command(name, socket); });
+  auto* reattach = app.add_subcommand("reattach", "Hand mounts to a new daemon");
+  reattach->add_option("NAME", name);
+  reattach->callback([&] { code = reattach_command(name); });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  } catch (const Error& error) {
+    log(LogLevel::error, std::string("erofs-oci: ") + error.what());
+    return 1;
+  }
+  return code;
+}

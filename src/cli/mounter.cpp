@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/mounter.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "cli/crash_point.h"
+#include "cli/kernel_transport.h"
+#include "cli/live_mount.h"
+#include "mount/mountpoint.h"
+#include "mount/unmount.h"
+//NL #include "nbd/netlink_device.h"
+
+namespace erofs_oci {
+namespace {
+
+/// Calls `undo` when left by an exception.
+template <typename Undo>
+class OnFailure {
+ public:
+  explicit OnFailure(Undo undo) : undo_(std::move(undo)), exceptions_(std::uncaught_exceptions()) {}
+  ~OnFailure() {
+    if (std::uncaught_exceptions() == exceptions_) return;
+    try {
+      undo_();
+    } catch (const Error& error) {
+      logf(LogLevel::warning, "undoing: {}; ignoring", error.what());
+    }
+  }
+
+ private:
+  Undo undo_;
+  int exceptions_;
+};
+
+/// What would be refused after all the network's work had been done.
+void check_mountpoint(const Definition& definition) {
+  const Mountpoint place = Mountpoint::open(definition.mountpoint);
+  if (place.is_mount_root()) {
+    throw make_error(ErrorKind::busy, "{}: something is mounted there already", definition.mountpoint.native());
+  }
+}
+
+MountState new_state(const Definition& definition, const OpenReply& opened, const std::string& control_socket) {
+  MountState state;
+  state.generation = random_hex_128();
+  state.definition = definition;
+  state.image_digest = opened.image_digest;
+  state.index_identity = opened.index_identity;
+  state.size_bytes = opened.size_bytes;
+  state.block_size = opened.block_size;
+  state.control_socket = control_socket;
+  return state;
+}
+
+}  // namespace
+
+MountState Mounter::mount(const Definition& definition) {
+  const UniqueFd lock = states_.lock(definition.name);
+  crash_point("locked");
+  if (const auto state = states_.load(definition.name)) {
+    if (state->phase == MountPhase::mounted && find_live_mount(*state)) {
+      reattach_locked(*state);
+      report_(fmt::format("is mounted on {} already", state->definition.mountpoint.native()));
+      return *state;
+    }
+    report_("removing what a former mount left");
+    undo(*state);
+  }
+  return mount_anew(definition);
+}
+
+MountState Mounter::mount_anew(const Definition& definition) {
+  check_mountpoint(definition);
+  DaemonClient daemon(control_socket_);
+  const OpenReply opened = daemon.open(definition, std::nullopt, [this](const OpenProgress& progress) {
+    report_(progress.stage);
+  });
+  crash_point("opened");
+  MountState state = new_state(definition, opened, control_socket_);
+  const OnFailure close([&] { close_in_daemon(state); });
+  states_.save(state);
+  const OnFailure forget([&] { states_.remove(state.name()); });
+  crash_point("state-written");
+  const auto transport = make_kernel_transport(state);
+  state.transport = transport->kind();
+  state.nbd_index = transport->nbd_index();
+  states_.save(state);
+  crash_point("connected");
+  serve(state, transport->take_daemon_fds(), daemon);
+  crash_point("served");
+  transport->wait_until_ready();
+  crash_point("queue-set");
+  ScopedMount mounted = transport->mount({.source = {}, .mountpoint = definition.mountpoint, .options = definition.options});
+  crash_point("mounted");
+  state.mount_id = static_cast<uint32_t>(mounted.id());
+  state.phase = MountPhase::mounted;
+  states_.save(state);
+  crash_point("recorded");
+  mounted.release();
+  transport->release();
+  return state;
+}
+
+void Mounter::serve(const MountState& state, const std::vector<UniqueFd>& fds, DaemonClient& daemon) {
+  ServeRequest request{state.name(), state.generation, state.transport, {}};
+  for (FdIndex i = 0; i < fds.size(); ++i) request.fds.push_back(i);
+  daemon.serve(request, fds);
+}
+
+void Mounter::unmount(const std::string& name) {
+  const UniqueFd lock = states_.lock(name);
+  const auto state = states_.load(name);
+  if (!state) return report_("is not mounted");
+  undo(*state);
+}
+
+/// Takes apart whatever of a mount is there, in the reverse order of its making; nothing that is not ours.
+void Mounter::undo(const MountState& state) {
+  if (const auto mounted = find_live_mount(state)) erofs_oci::unmount(mounted->target, mounted->id);
+  disconnect_device(state);
+  close_in_daemon(state);
+  states_.remove(state.name());
+}
+
+void Mounter::disconnect_device(const MountState& state) {
+  const auto index = find_own_device(state);
+  if (!index) return;
+//NL   nbd::NbdNetlink netlink;
+//NL   netlink.disconnect(*index);
+}
+
+/// Unmounting works without the daemon; a daemon that is gone has nothing to close.
+void Mounter::close_in_daemon(const MountState& state) {
+  try {
+    DaemonClient(state.control_socket).close(state.name(), state.generation);
+  } catch (const Error& error) {
+    logf(LogLevel::warning, "{}: {}; ignoring", state.name(), error.what());
+  }
+}
+
+void Mounter::reattach(const std::string& name) {
+  const UniqueFd lock = states_.lock(name);
+  const auto state = states_.load(name);
+  if (state && state->phase == MountPhase::mounted) reattach_locked(*state);
+}
+
+void Mounter::reattach_locked(const MountState& state) {
+  DaemonClient daemon(state.control_socket);
+  const auto known = daemon.status(state.name());
+  const bool served = std::ranges::any_of(known, [&](const MountStatus& status) {
+    return status.generation == state.generation;
+  });
+  if (served) return;
+  report_("is handed to a new daemon");
+  const OpenReply opened = daemon.open(state.definition, state.image_digest, [](const OpenProgress&) {});
+  if (opened.size_bytes != state.size_bytes || opened.block_size != state.block_size) {
+    throw make_error(ErrorKind::corrupt, "its source has {} bytes now, and had {} when it was mounted",
+                     opened.size_bytes, state.size_bytes);
+  }
+  serve(state, reconnect_kernel_transport(state), daemon);
+}
+
+}  // namespace erofs_oci

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "cli/daemon_client.h"
+#include "control/mount_state.h"
+
+namespace erofs_oci {
+
+/// Makes, unmakes and repairs mounts: the steps of the design, each undone when a later one fails, and every one of them
+/// such that a client killed after it leaves what the next call mends. Needs root. One thread at a time.
+class Mounter {
+ public:
+  /// Says what is being done; for people.
+  using Reporter = std::function<void(const std::string& sentence)>;
+
+  Mounter(MountStates& states, std::string control_socket, Reporter report)
+      : states_(states), control_socket_(std::move(control_socket)), report_(std::move(report)) {}
+
+  /// Mounts, or finds the mount there already and sees that it is served. Returns the state of the mount.
+  MountState mount(const Definition& definition);
+  /// Unmounts and forgets. A mount in use is Error busy, names its users, and stays mounted and served.
+  /// Nothing of that name: does nothing.
+  void unmount(const std::string& name);
+  /// Hands a mount to a daemon that does not serve it, as after a crash. Nothing to do is no error.
+  void reattach(const std::string& name);
+
+ private:
+  MountState mount_anew(const Definition& definition);
+  static void serve(const MountState& state, const std::vector<UniqueFd>& fds, DaemonClient& daemon);
+  void reattach_locked(const MountState& state);
+  void undo(const MountState& state);
+  void disconnect_device(const MountState& state);
+  void close_in_daemon(const MountState& state);
+
+  MountStates& states_;
+  const std::string control_socket_;
+  const Reporter report_;
+};
+
+}  // namespace erofs_oci

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/daemon_client.h"
+#include "control/mount_state.h"
+
+namespace erofs_oci {
+namespace {
+
+/// What is known of a mount without its daemon.
+MountStatus from_state(const MountState& state, const std::string& reason) {
+  MountStatus status;
+  status.name = state.name();
+  status.generation = state.generation;
+  status.image = state.definition.image;
+  status.image_digest = state.image_digest;
+  status.mountpoint = state.definition.mountpoint;
+  status.transport = state.transport;
+  status.health = Health::failed;
+  status.reason = reason;
+  status.size_bytes = state.size_bytes;
+  return status;
+}
+
+/// The mounts of all daemons: the service's, and those of `run`, which the state files name.
+class Collector {
+ public:
+  std::vector<MountStatus> collect(const MountStates& states) {
+    ask(kControlSocket);
+    for (const std::string& name : states.names()) {
+      try {
+        if (const auto state = states.load(name)) add_state(*state);
+      } catch (const Error& error) {
+        logf(LogLevel::warning, "{}: {}; ignoring", name, error.what());
+      }
+    }
+    std::vector<MountStatus> all;
+    for (auto& [name, status] : found_) all.push_back(std::move(status));
+    return all;
+  }
+
+ private:
+  void add_state(const MountState& state) {
+    if (!asked_.contains(state.control_socket)) ask(state.control_socket);
+    const std::string& silence = asked_[state.control_socket];
+    const std::string reason = silence.empty() ? "no daemon serves it; erofs-oci reattach hands it over" : silence;
+    found_.try_emplace(state.name(), from_state(state, reason));
+  }
+
+  /// Remembers why a daemon does not answer; empty where it does.
+  void ask(const std::string& socket) {
+    std::string& silence = asked_[socket];
+    try {
+      for (MountStatus& status : DaemonClient(socket).status(std::nullopt)) {
+        const std::string name = status.name;
+        found_.insert_or_assign(name, std::move(status));
+      }
+    } catch (const Error& error) {
+      silence = error.what();
+    }
+  }
+
+  std::map<std::string, std::string> asked_;
+  std::map<std::string, MountStatus> found_;
+};
+
+std::string cut(const std::string& text, size_t width) {
+  return text.size() <= width ? text : text.substr(0, width - 1) + "…";
+}
+
+/// "1.2 MiB/65.0 MiB": fetched, of the blobs' size.
+std::string fetched(const Counters& counters) {
+  if (counters.blob_bytes == 0) return "-";
+  return fmt::format("{}/{}", human_size(counters.fetched_bytes), human_size(counters.blob_bytes));
+}
+
+void print_table(const std::vector<MountStatus>& mounts) {
+  constexpr const char* kRow = "{:<14} {:<8} {:<6} {:>10} {:>21}  {}\n";
+  fmt::print(kRow, "NAME", "HEALTH", "OVER", "SIZE", "FETCHED", "MOUNTPOINT");
+  for (const MountStatus& mount : mounts) {
+    const std::string over(mount.transport ? to_string(*mount.transport) : "-");
+    fmt::print(kRow, cut(mount.name, 14), to_string(mount.health), over, human_size(mount.size_bytes),
+               fetched(mount.counters), cut(mount.mountpoint.value_or("-"), 14));
+    if (mount.reason) fmt::print("  {}\n", *mount.reason);
+  }
+}
+
+void print_one(const MountStatus& mount) {
+  const auto row = [](const char* key, const std::string& value) { fmt::print("{:>12}: {}\n", key, value); };
+  row("name", mount.name);
+  row("health", std::string(to_string(mount.health)) + (mount.reason ? ": " + *mount.reason : ""));
+  row("image", mount.image);
+  if (mount.image_digest) row("digest", to_string(*mount.image_digest));
+  row("mountpoint", mount.mountpoint.value_or("-"));
+  row("transport", std::string(mount.transport ? to_string(*mount.transport) : "-"));
+  row("size", human_size(mount.size_bytes));
+  row("integrity", std::string(to_string(mount.integrity)));
+  const Counters& counters = mount.counters;
+  row("reads", fmt::format("{} ({}), {} from memory, {} failed", counters.reads, human_size(counters.bytes_read),
+                           counters.cache_hits, counters.errors));
+  row("fetched", fmt::format("{} in {} requests", fetched(counters), counters.fetch_requests));
+}
+
+}  // namespace
+
+int status_command(const std::string& name, bool json) {
+  std::vector<MountStatus> mounts = Collector().collect(MountStates());
+  if (!name.empty()) {
+    std::erase_if(mounts, [&](const MountStatus& mount) { return mount.name != name; });
+    if (mounts.empty()) throw make_error(ErrorKind::not_found, "{}: is not mounted", name);
+  }
+  if (json) {
+    fmt::print("{}\n", to_json(StatusReply{mounts}).dump(2));
+  } else if (name.empty()) {
+    print_table(mounts);
+  } else {
+    print_one(mounts.front());
+  }
+  return 0;
+}
+
+}  // namespace erofs_oci

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "config/definition_json.h"
+#include "control/fields.h"
+#include "control/messages.h"
+
+// How the types that messages and state files share are written.
+namespace erofs_oci {
+
+template <>
+struct EnumNames<TransportKind> {
+  static constexpr std::array<std::string_view, 3> kNames{"nbd", "fuse", "export"};
+};
+template <>
+struct EnumNames<Health> {
+  static constexpr std::array<std::string_view, 4> kNames{"opening", "serving", "waiting", "failed"};
+};
+
+template <>
+struct EnumNames<Integrity> {
+  static constexpr std::array<std::string_view, 2> kNames{"unverified", "local"};
+};
+
+template <>
+inline nlohmann::json encode(const Definition& value) {
+  return to_json(value);
+}
+template <>
+inline Definition decode(const nlohmann::json& value) {
+  return definition_from_json(value);
+}
+
+}  // namespace erofs_oci

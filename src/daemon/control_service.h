@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vector>
+
+#include "control/method.h"
+#include "daemon/mount_table.h"
+
+namespace erofs_oci {
+
+/// The methods of the control socket over `mounts`, which outlives their use.
+std::vector<Method> control_methods(MountTable& mounts);
+
+}  // namespace erofs_oci

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/daemon.h"
+
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "control/server.h"
+#include "daemon/control_service.h"
+#include "daemon/mount_table.h"
+#include "daemon/service_manager.h"
+#include "daemon/source_opener.h"
+#include "daemon/store.h"
+
+namespace erofs_oci {
+namespace {
+
+constexpr const char* kControlName = "control";
+constexpr int kBacklog = 256;
+/// How long reads under way may take when the daemon is told to stop.
+constexpr std::chrono::seconds kDrain{2};
+
+/// Signals that end the daemon, as a descriptor.
+UniqueFd termination_signals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, SIGTERM);
+  ::sigaddset(&set, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC));
+  if (!fd) throw errno_error("signalfd");
+  return fd;
+}
+
+/// A socket that appears at `path` when it listens already.
+UniqueFd listen_on(const std::filesystem::path& path) {
+  const std::string temporary = path.native() + ".new";
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (temporary.size() >= sizeof address.sun_path) {
+    throw make_error(ErrorKind::invalid, "{}: is too long for a socket's path", path.native());
+  }
+  temporary.copy(address.sun_path, sizeof address.sun_path - 1);
+  UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!listener || ::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+      ::chmod(temporary.c_str(), 0600) != 0 || ::listen(listener.get(), kBacklog) != 0 ||
+      ::rename(temporary.c_str(), path.c_str()) != 0) {
+    throw errno_error("{}", path.native());
+  }
+  return listener;
+}
+
+UniqueFd take_listener(std::map<std::string, UniqueFd>& passed, const DaemonOptions& options) {
+  if (auto node = passed.extract(kControlName)) return std::move(node.mapped());
+  if (options.listen) return listen_on(*options.listen);
+  throw Error(ErrorKind::invalid, "no control socket was passed: start it by erofs-ocid.socket, or with --listen");
+}
+
+/// A heap of many arenas keeps memory that no bound knows of; large blocks go back to the system when freed.
+void tame_heap() {
+  ::mallopt(M_ARENA_MAX, 2);
+  ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+  ::mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;  // the default will do
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void wait_for_end(const UniqueFd& signals, const ServiceManager& manager) {
+  const auto period = ServiceManager::watchdog_period();
+  const int timeout = period ? static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(*period).count()) : -1;
+  pollfd event{signals.get(), POLLIN, 0};
+  while (::poll(&event, 1, timeout) <= 0) manager.watchdog();
+}
+
+}  // namespace
+
+int run_daemon(const DaemonOptions& options) {
+  tame_heap();
+  raise_descriptor_limit();
+  const UniqueFd signals = termination_signals();
+  const DaemonSettings settings = load_daemon_settings(options.settings_file);
+  set_log_level(settings.log_level);
+  auto passed = ServiceManager::take_descriptors();
+  UniqueFd listener = take_listener(passed, options);
+
+  ServiceManager manager;
+  Store store(options.state_dir);
+  MemoryBound memory(settings.memory_limit);
+  WorkerPool workers(settings.workers.value_or(std::max(1u, std::thread::hardware_concurrency())));
+  SpanLoader loader(memory, workers);
+  http::Engine engine({.transfers_per_host = settings.connections_per_host});
+  SourceOpener opener(engine, loader, workers, store);
+  MountTable mounts(opener, manager, std::move(passed));
+  Server server(std::move(listener), control_methods(mounts), ::getuid());
+
+  manager.ready("serving");
+  wait_for_end(signals, manager);
+  manager.stopping();
+  server.stop();
+  mounts.shut_down(kDrain);
+  loader.stop();  // the engine, which goes next, fails what is being fetched
+  return 0;
+}
+
+}  // namespace erofs_oci

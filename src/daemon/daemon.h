@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/unique_fd.h"
+#include "config/daemon_settings.h"
+
+namespace erofs_oci {
+
+struct DaemonOptions {
+  std::filesystem::path settings_file = kDaemonSettingsFile;
+  std::filesystem::path state_dir = "/var/lib/erofs-oci";
+  /// Where to listen when the service manager passes no socket; made mode 0600.
+  std::optional<std::filesystem::path> listen;
+};
+
+/// Serves until SIGTERM or SIGINT. Returns the process's exit code; throws Error where it cannot start.
+/// Blocks the signals it waits for, so it is called before any thread starts.
+int run_daemon(const DaemonOptions& options);
+
+}  // namespace erofs_oci

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "daemon/daemon.h"
+
+int main(int argc, char** argv) {
+  erofs_oci::DaemonOptions options;
+  CLI::App app("Serves container images as read-only block devices. See erofs-ocid(8).", "erofs-ocid");
+  app.set_version_flag("--version", EROFS_OCI_VERSION);
+  app.add_option("--settings", options.settings_file, "Settings file");
+  app.add_option("--state-dir", options.state_dir, "Where indexes, manifests and copies of index files are kept");
+  app.add_option("--listen", options.listen, "Make the control socket here instead of taking it from systemd");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  try {
+    return erofs_oci::run_daemon(options);
+  } catch (const erofs_oci::Error& error) {
+    erofs_oci::log(erofs_oci::LogLevel::error, std::string("erofs-ocid: ") + error.what());
+    return 1;
+  }
+}

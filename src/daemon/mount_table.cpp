@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/mount_table.h"
+
+#include <tuple>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "fuse/request_table.h"
+
+namespace erofs_oci {
+namespace {
+
+/// Names in the descriptor store: what a FUSE connection needs to be taken over.
+std::string connection_name(const std::string& generation) { return generation + ".connection"; }
+std::string table_name(const std::string& generation) { return generation + ".table"; }
+
+Counters counters_of(const OpenedSource& source) {
+  const ReadCounters& reads = source.device->counters();
+  Counters counters;
+  counters.reads = reads.reads;
+  counters.bytes_read = reads.bytes_read;
+  counters.errors = reads.errors;
+  counters.cache_hits = reads.hits;
+  counters.misses = reads.misses;
+  for (const auto& blob : source.blobs) {
+    counters.fetch_requests += blob->counters().requests;
+    counters.fetched_bytes += blob->counters().bytes_received;
+    counters.blob_bytes += blob->size_bytes();
+  }
+  return counters;
+}
+
+}  // namespace
+
+/// One mount. The transport is destroyed before the source that it reads.
+struct MountTable::Mount {
+  Definition definition;
+  OpenedSource source;
+  std::shared_ptr<MountHealth> health;
+  Mutex mutex;  // taken before the table's; held while a transport starts or ends
+  std::string generation GUARDED_BY(mutex);
+  std::optional<TransportKind> kind GUARDED_BY(mutex);
+  std::unique_ptr<Transport> transport GUARDED_BY(mutex);
+
+  bool is_served() const REQUIRES(mutex) { return transport && !health->has_ended(); }
+
+  OpenReply describe() {
+    MutexLock lock(mutex);
+    OpenReply reply;
+    if (is_served()) reply.generation = generation;
+    reply.size_bytes = source.device->size_bytes();
+    reply.block_size = source.device->block_size();
+    reply.image_digest = source.image_digest;
+    reply.index_identity = source.index_identity;
+    return reply;
+  }
+
+  std::string current_generation() {
+    MutexLock lock(mutex);
+    return generation;
+  }
+  void stop(std::chrono::milliseconds drain) {
+    MutexLock lock(mutex);
+    if (transport) transport->stop(drain);
+  }
+  void end() {
+    MutexLock lock(mutex);
+    transport.reset();
+  }
+
+  MountStatus status() {
+    MutexLock lock(mutex);
+    MountStatus status;
+    status.name = definition.name;
+    if (is_served()) status.generation = generation;
+    status.image = definition.image;
+    status.image_digest = source.image_digest;
+    status.mountpoint = definition.mountpoint;
+    status.transport = kind;
+    std::tie(status.health, status.reason) = health->state();
+    status.integrity = source.integrity;
+    status.size_bytes = source.device->size_bytes();
+    status.counters = counters_of(source);
+    return status;
+  }
+};
+
+MountTable::MountTable(SourceOpener& opener, ServiceManager& manager, std::map<std::string, UniqueFd> stored)
+    : opener_(opener), manager_(manager), stored_(std::move(stored)) {}
+
+MountTable::~MountTable() { shut_down({}); }
+
+std::shared_ptr<MountTable::Mount> MountTable::find(const std::string& name) const {
+  MutexLock lock(mutex_);
+  const auto found = mounts_.find(name);
+  if (found == mounts_.end()) throw make_error(ErrorKind::not_found, "{}: is not open here", name);
+  return found->second;
+}
+
+OpenReply MountTable::open(OpenInput input, const StageSink& stage) {
+  const std::string name = input.definition.name;
+  std::shared_ptr<Mount> known;
+  {
+    MutexLock lock(mutex_);
+    const auto found = mounts_.find(name);
+    if (found != mounts_.end()) known = found->second;
+  }
+  if (known) {
+    OpenReply reply = known->describe();
+    if (reply.generation) return reply;
+  }
+  auto mount = std::make_shared<Mount>();
+  mount->definition = input.definition;
+  mount->health = input.health = std::make_shared<MountHealth>(name);
+  mount->source = with_context(name, [&] { return opener_.open(std::move(input), stage); });
+  const OpenReply reply = mount->describe();
+  MutexLock lock(mutex_);
+  mounts_[name] = std::move(mount);
+  return reply;
+}
+
+void MountTable::serve(const ServeRequest& request, std::vector<UniqueFd> fds) {
+  const std::shared_ptr<Mount> mount = find(request.name);
+  MutexLock lock(mount->mutex);
+  mount->transport.reset();  // of a connection that is no more
+  mount->generation = request.generation;
+  mount->kind = request.transport;
+  mount->health->transport_started();
+  mount->transport = make_transport(*mount, request, std::move(fds));
+  logf(LogLevel::info, "{}: serving {} over {}", request.name, mount->definition.image, to_string(request.transport));
+}
+
+std::unique_ptr<Transport> MountTable::make_transport(Mount& mount, const ServeRequest& request,
+                                                      std::vector<UniqueFd> fds) {
+  const size_t expected = request.transport == TransportKind::fuse && is_stored(request.generation) ? 0 : 1;
+  if (fds.size() != expected) {
+    throw make_error(ErrorKind::invalid, "{}: transport {} takes {} descriptors here, {} came", request.name,
+                     to_string(request.transport), expected, fds.size());
+  }
+  const auto ended = [health = mount.health](const std::string& how) { health->transport_ended(how); };
+  switch (request.transport) {
+    case TransportKind::export_:
+      return serve_export(std::move(fds[0]), request.name, mount.source.device);
+    case TransportKind::nbd:
+      return serve_nbd(std::move(fds[0]), mount.source.device, ended);
+    case TransportKind::fuse:
+      break;
+  }
+  if (expected == 1) return start_fuse(mount, request.generation, std::move(fds[0]), ended);
+  return resume_fuse(mount, request.generation, ended);
+}
+
+/// A new connection: it and its table of requests are kept for our next life before the first request is taken.
+std::unique_ptr<Transport> MountTable::start_fuse(Mount& mount, const std::string& generation, UniqueFd connection,
+                                                  TransportEnded ended) {
+  auto table = fuse::RequestTable::create();
+  manager_.store(connection_name(generation), connection.get());
+  manager_.store(table_name(generation), table.fd());
+  return serve_fuse(std::move(connection), std::move(table), mount.source.device, std::move(ended));
+}
+
+std::unique_ptr<Transport> MountTable::resume_fuse(Mount& mount, const std::string& generation, TransportEnded ended) {
+  UniqueFd connection;
+  UniqueFd table;
+  {
+    MutexLock lock(mutex_);
+    connection = std::move(stored_[connection_name(generation)]);
+    table = std::move(stored_[table_name(generation)]);
+    stored_.erase(connection_name(generation));
+    stored_.erase(table_name(generation));
+  }
+  return serve_fuse(std::move(connection), fuse::RequestTable::adopt(std::move(table)), mount.source.device,
+                    std::move(ended));
+}
+
+bool MountTable::is_stored(const std::string& generation) const {
+  MutexLock lock(mutex_);
+  return stored_.contains(connection_name(generation)) && stored_.contains(table_name(generation));
+}
+
+void MountTable::close(const CloseRequest& request) {
+  std::shared_ptr<Mount> mount;
+  {
+    MutexLock lock(mutex_);
+    const auto found = mounts_.find(request.name);
+    if (found == mounts_.end()) return;
+    mount = found->second;
+  }
+  const std::string generation = mount->current_generation();
+  if (request.generation && *request.generation != generation && !generation.empty()) return;
+  {
+    MutexLock lock(mutex_);
+    mounts_.erase(request.name);
+  }
+  mount->end();
+  for (const std::string& name : {connection_name(generation), table_name(generation)}) manager_.forget(name);
+  logf(LogLevel::info, "{}: closed", request.name);
+}
+
+std::vector<MountStatus> MountTable::status(const std::optional<std::string>& name) const {
+  std::vector<std::shared_ptr<Mount>> mounts;
+  {
+    MutexLock lock(mutex_);
+    for (const auto& [own_name, mount] : mounts_) {
+      if (!name || own_name == *name) mounts.push_back(mount);
+    }
+  }
+  std::vector<MountStatus> found;
+  for (const auto& mount : mounts) found.push_back(mount->status());
+  return found;
+}
+
+void MountTable::shut_down(std::chrono::milliseconds drain) {
+  std::map<std::string, std::shared_ptr<Mount>> mounts;
+  {
+    MutexLock lock(mutex_);
+    mounts.swap(mounts_);
+  }
+  for (const auto& [name, mount] : mounts) mount->stop(drain);
+  for (const auto& [name, mount] : mounts) mount->end();
+}
+
+}  // namespace erofs_oci

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/mutex.h"
+#include "control/messages.h"
+#include "daemon/mount_health.h"
+#include "daemon/service_manager.h"
+#include "daemon/source_opener.h"
+#include "daemon/transport.h"
+
+namespace erofs_oci {
+
+/// The mounts of this daemon, by name: opened, then served. Thread-safe; slow work is done without the lock, and the
+/// client sees to it that two of one name never interleave (NAME.lock).
+class MountTable {
+ public:
+  /// `stored` are transports that the service manager kept from a former life, by stored_name().
+  MountTable(SourceOpener& opener, ServiceManager& manager, std::map<std::string, UniqueFd> stored);
+  ~MountTable();
+
+  /// Opens a source; a mount of that name that is served already is left as it is, and described.
+  OpenReply open(OpenInput input, const StageSink& stage);
+  /// Serves an opened mount. Without descriptors, on those that were stored under the generation (fuse).
+  void serve(const ServeRequest& request, std::vector<UniqueFd> fds);
+  void close(const CloseRequest& request);
+  std::vector<MountStatus> status(const std::optional<std::string>& name) const;
+
+  /// Ends serving; reads under way get `drain` to be answered, and transports that can go on stay stored.
+  void shut_down(std::chrono::milliseconds drain);
+
+ private:
+  struct Mount;
+
+  std::shared_ptr<Mount> find(const std::string& name) const;
+  std::unique_ptr<Transport> make_transport(Mount& mount, const ServeRequest& request, std::vector<UniqueFd> fds);
+  std::unique_ptr<Transport> start_fuse(Mount& mount, const std::string& generation, UniqueFd connection,
+                                        TransportEnded ended);
+  std::unique_ptr<Transport> resume_fuse(Mount& mount, const std::string& generation, TransportEnded ended);
+  bool is_stored(const std::string& generation) const;
+
+  SourceOpener& opener_;
+  ServiceManager& manager_;
+  mutable Mutex mutex_;
+  std::map<std::string, std::shared_ptr<Mount>> mounts_ GUARDED_BY(mutex_);
+  std::map<std::string, UniqueFd> stored_ GUARDED_BY(mutex_);
+};
+
+}  // namespace erofs_oci
