@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The client dies after each step of a mount: the next mount works, and so does the next umount instead.
 # needs: project
-# timeout: 300
+# timeout: 600
 . /host/tests/guest/lib.sh
 
 # dies_after STEP: the client ends by its own SIGKILL, as it is told by its environment

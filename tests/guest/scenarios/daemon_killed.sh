@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # SIGKILL of the daemon under a mount that is being read: no read fails, the mount goes on by itself.
 # needs: project
-# timeout: 420
+# timeout: 600
 . /host/tests/guest/lib.sh
 
 use_daemon

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # An enabled mount is there after a reboot, and a reboot while it is being read ends in seconds.
 # needs: project
-# timeout: 300
+# timeout: 600
 . /host/tests/guest/lib.sh
 
 case $BOOT in

@@ -12,7 +12,7 @@ for round in {1..5}; do
   old=$(daemon_pid)
   check systemctl restart erofs-ocid
   [[ $(daemon_pid) != "$old" ]] || die 'the restart left the old daemon running'
-  reader_goes_on 40
+  reader_goes_on 60
   ok "round $round"
 done
 stop_reader

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What can be wrong at a start: each fails with one clear sentence in `systemctl status`, and leaves nothing behind.
 # needs: project
-# timeout: 300
+# timeout: 600
 . /host/tests/guest/lib.sh
 
 # fails_saying PATTERN: erofs-oci@tools does not start, and says why

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # 20 times: start a mount of a registry's layer by its tarindex, read every file, stop; nothing stays, nothing grows.
 # needs: project
-# timeout: 300
+# timeout: 600
 . /host/tests/guest/lib.sh
 
 needs_small_blocks
