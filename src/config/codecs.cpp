@@ -13,6 +13,7 @@ constexpr size_t kMaxStringBytes = 4096;
 
 std::string_view type_name(const nlohmann::json& value) {
   if (value.is_boolean()) return "true or false";
+  if (value.is_number_float()) return "a number with a fraction";
   if (value.is_number()) return "a number";
   if (value.is_string()) return "a string";
   if (value.is_array()) return "an array";

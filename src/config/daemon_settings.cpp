@@ -33,21 +33,30 @@ struct LogLevelCodec {
   static nlohmann::json write(LogLevel value) { return kNames.at(static_cast<size_t>(value) - kFirst); }
 };
 
+template <typename Codec, auto Field>
+Setting<DaemonSettings> key(std::string_view name, std::string_view default_text, std::string_view doc) {
+  return setting<DaemonSettings, Codec, Field>(name, default_text, doc);
+}
+
+// clang-format off
 std::vector<Setting<DaemonSettings>> make_settings() {
   using S = DaemonSettings;
   return {
-      setting<S, TextCodec<path_rule, std::filesystem::path>, &S::cache_dir>(
-          "cache_dir", "/var/cache/erofs-oci", "where data that was read is kept"),
-      setting<S, SizeCodec<kMinCache, kMaxCache>, &S::cache_limit>("cache_limit", "10GiB",
-                                                                   "the most it may take up"),
-      setting<S, SizeCodec<kMinMemory, kMaxMemory>, &S::memory_limit>("memory_limit", "64MiB",
-                                                                      "data held in memory for all mounts"),
-      setting<S, NumberCodec<1, kMaxConnections>, &S::connections_per_host>("connections_per_host", "6",
-                                                                            "connections to one registry"),
-      setting<S, NumberCodec<1, kMaxWorkers>, &S::workers>("workers", "one a core", "threads that inflate"),
-      setting<S, LogLevelCodec, &S::log_level>("log_level", "info", "the least important messages to log"),
+      key<TextCodec<path_rule, std::filesystem::path>, &S::cache_dir>("cache_dir", "/var/cache/erofs-oci",
+          "Where data that was read is kept"),
+      key<SizeCodec<kMinCache, kMaxCache>, &S::cache_limit>("cache_limit", "10GiB",
+          "The most that all cached data may take up on disk"),
+      key<SizeCodec<kMinMemory, kMaxMemory>, &S::memory_limit>("memory_limit", "64MiB",
+          "The most data that is held in memory, for all mounts together"),
+      key<NumberCodec<1, kMaxConnections>, &S::connections_per_host>("connections_per_host", "6",
+          "The most connections to one host"),
+      key<NumberCodec<1, kMaxWorkers>, &S::workers>("workers", "one a core",
+          "How many threads decompress"),
+      key<LogLevelCodec, &S::log_level>("log_level", "info",
+          "The least important messages that are logged"),
   };
 }
+// clang-format on
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "base/bytes.h"
 #include "config/codecs.h"
 #include "config/image_source.h"
 #include "config/mount_options.h"
@@ -12,8 +13,9 @@ namespace erofs_oci {
 namespace {
 
 constexpr uint64_t kDay = 24 * 3600;
-constexpr uint64_t kMaxReadAhead = 128ull << 20;
-constexpr uint64_t kMaxRate = 1ull << 40;
+constexpr uint64_t kMaxReadAhead = 128 * kMiB;
+constexpr uint64_t kMinRate = kKiB;
+constexpr uint64_t kMaxRate = 1024 * kGiB;
 
 struct IndexNames {
   using Enum = IndexPolicy;
@@ -36,60 +38,84 @@ struct PrefetchNames {
   static constexpr std::array<std::string_view, 3> kNames{"none", "trace", "all"};
 };
 
-using PathCodec = TextCodec<path_rule, std::filesystem::path>;
-using MountpointCodec = TextCodec<mountpoint_rule, std::filesystem::path>;
+using Image = TextCodec<image_rule>;
+using Mountpoint = TextCodec<mountpoint_rule, std::filesystem::path>;
+using Platform = TextCodec<platform_rule>;
+using Path = TextCodec<path_rule, std::filesystem::path>;
+using Credential = TextCodec<credential_rule>;
+using Proxy = TextCodec<proxy_rule>;
+using RootHash = TextCodec<root_hash_rule>;
+using Flag = BooleanCodec;
+using Time = DurationCodec<1, kDay>;
 
-template <typename Codec, auto... Path>
+template <typename Codec, auto... Field>
 Setting<Definition> key(std::string_view name, std::string_view default_text, std::string_view doc) {
-  return setting<Definition, Codec, Path...>(name, default_text, doc);
+  return setting<Definition, Codec, Field...>(name, default_text, doc);
 }
 
+// clang-format off
 std::vector<Setting<Definition>> make_settings() {
   using D = Definition;
+  using R = RegistrySettings;
   return {
-      key<TextCodec<image_rule>, &D::image>(
-          "image", "required", "reference in a registry, or oci:, oci-archive:, tar: or file: and a path"),
-      key<MountpointCodec, &D::mountpoint>("mountpoint", "required", "where the image is mounted"),
-      key<TextCodec<platform_rule>, &D::platform>("platform", "this host's",
-                                                  "which image of a multi-platform index"),
-      key<LayerCodec, &D::layer>("layer", "all, merged", "one layer instead of the whole image"),
-      key<PathCodec, &D::tarindex>("tarindex", "none", "EROFS metadata made for the layer's tar"),
-      key<PathCodec, &D::zinfo>("zinfo", "none", "checkpoints made for the layer's gzip stream"),
-      key<ChoiceCodec<IndexNames>, &D::index>("index", "build", "what to do where no index is stored"),
-      key<MountOptionsCodec, &D::options>("options", "nodev, nosuid", "mount options"),
-      key<ChoiceCodec<TransportNames>, &D::transport>("transport", "auto", "how reads reach the daemon"),
-      key<ChoiceCodec<BootNames>, &D::boot>("boot", "off", "whether the image is mounted at boot"),
-      key<BooleanCodec, &D::automount>("automount", "false", "mount at the first access"),
-      key<DurationCodec<1, kDay>, &D::start_timeout>("start_timeout", "90s",
-                                                     "limit for resolving and opening"),
-      key<PathCodec, &D::registry, &RegistrySettings::hosts_dir>(
-          "registry.hosts_dir", "none", "containerd's certs.d: mirrors and their settings"),
-      key<BooleanCodec, &D::registry, &RegistrySettings::insecure>("registry.insecure", "false",
-                                                                   "plain HTTP, or any certificate"),
-      key<PathCodec, &D::registry, &RegistrySettings::ca>("registry.ca", "none",
-                                                          "certificates to trust beside the system's"),
-      key<TextCodec<credential_rule>, &D::registry, &RegistrySettings::credential>(
-          "registry.credential", "none", "name of a credential, or a path"),
-      key<TextCodec<proxy_rule>, &D::registry, &RegistrySettings::proxy>(
-          "registry.proxy", "the environment's", "proxy for the registry"),
-      key<ChoiceCodec<UnavailableNames>, &D::io, &IoSettings::on_unavailable>(
-          "io.on_unavailable", "fail", "what a read does while the registry is away"),
-      key<DurationCodec<1, kDay>, &D::io, &IoSettings::deadline>("io.deadline", "60s",
-                                                                 "how long a read waits before it fails"),
-      key<SizeCodec<0, kMaxReadAhead>, &D::io, &IoSettings::read_ahead>(
-          "io.read_ahead", "by transport", "the kernel's read-ahead for the device"),
-      key<BooleanCodec, &D::cache, &CacheSettings::enabled>("cache.enabled", "true",
-                                                            "keep what was read on disk"),
-      key<BooleanCodec, &D::cache, &CacheSettings::pin>("cache.pin", "false",
-                                                        "never evict this image's data"),
-      key<ChoiceCodec<PrefetchNames>, &D::prefetch, &PrefetchSettings::mode>(
-          "prefetch.mode", "none", "what to fetch before it is read"),
-      key<SizeCodec<1024, kMaxRate>, &D::prefetch, &PrefetchSettings::rate>("prefetch.rate", "unlimited",
-                                                                            "bytes a second for prefetch"),
-      key<TextCodec<root_hash_rule>, &D::verity_root_hash>("verity.root_hash", "none",
-                                                           "dm-verity root hash that the image must have"),
+      key<Image, &D::image>("image", "required",
+          "Where the image comes from: a reference in a registry, or a prefix and a path"),
+      key<Mountpoint, &D::mountpoint>("mountpoint", "required",
+          "The directory at which the image is mounted"),
+      key<Platform, &D::platform>("platform", "this host's",
+          "Which image to take where the reference names several"),
+      key<LayerCodec, &D::layer>("layer", "all, merged",
+          "Mount one layer instead of the whole image"),
+      key<Path, &D::tarindex>("tarindex", "none",
+          "EROFS metadata that was made for the tar of the layer"),
+      key<Path, &D::zinfo>("zinfo", "none",
+          "Checkpoints that were made for the gzip stream of the layer"),
+      key<ChoiceCodec<IndexNames>, &D::index>("index", "build",
+          "What to do where no index of the image is at hand"),
+      key<MountOptionsCodec, &D::options>("options", "nodev, nosuid",
+          "Mount options"),
+      key<ChoiceCodec<TransportNames>, &D::transport>("transport", "auto",
+          "How the kernel's reads reach the daemon"),
+      key<ChoiceCodec<BootNames>, &D::boot>("boot", "off",
+          "Whether the image is mounted at boot"),
+      key<Flag, &D::automount>("automount", "false",
+          "Mount at the first access to the mount point"),
+      key<Time, &D::start_timeout>("start_timeout", "90s",
+          "The longest that resolving and opening the image may take"),
+
+      key<Path, &D::registry, &R::hosts_dir>("registry.hosts_dir", "none",
+          "Mirrors and their settings, as containerd keeps them"),
+      key<Flag, &D::registry, &R::insecure>("registry.insecure", "false",
+          "Allow plain HTTP, and HTTPS with any certificate"),
+      key<Path, &D::registry, &R::ca>("registry.ca", "none",
+          "Certificates to trust beside those of the system"),
+      key<Credential, &D::registry, &R::credential>("registry.credential", "none",
+          "Where the user name and password for the registry are found"),
+      key<Proxy, &D::registry, &R::proxy>("registry.proxy", "the environment's",
+          "The proxy through which the registry is reached"),
+
+      key<ChoiceCodec<UnavailableNames>, &D::io, &IoSettings::on_unavailable>("io.on_unavailable", "fail",
+          "What becomes of a read while the registry is away"),
+      key<Time, &D::io, &IoSettings::deadline>("io.deadline", "60s",
+          "How long a read waits before it fails"),
+      key<SizeCodec<0, kMaxReadAhead>, &D::io, &IoSettings::read_ahead>("io.read_ahead", "by transport",
+          "How far the kernel reads ahead on the device"),
+
+      key<Flag, &D::cache, &CacheSettings::enabled>("cache.enabled", "true",
+          "Keep on disk what was read"),
+      key<Flag, &D::cache, &CacheSettings::pin>("cache.pin", "false",
+          "Never evict the data of this image"),
+
+      key<ChoiceCodec<PrefetchNames>, &D::prefetch, &PrefetchSettings::mode>("prefetch.mode", "none",
+          "What to fetch before it is read"),
+      key<SizeCodec<kMinRate, kMaxRate>, &D::prefetch, &PrefetchSettings::rate>("prefetch.rate", "unlimited",
+          "The most bytes a second that are fetched ahead"),
+
+      key<RootHash, &D::verity_root_hash>("verity.root_hash", "none",
+          "The dm-verity root hash that the image must have"),
   };
 }
+// clang-format on
 
 void check_required(const Document& document) {
   for (const Setting<Definition>& setting : definition_settings()) {
