@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <sys/mount.h>
-#include <sys/sysmacros.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -43,12 +42,6 @@ UniqueFd FuseFile::open() const {
   // The kernel asks for a file's size only when somebody wants to know, and readers in the kernel rely on it.
   stat_fd(file.get(), "the file served through fuse");
   return file;
-}
-
-void FuseFile::set_read_ahead(uint64_t size_bytes) const {
-  const dev_t device = stat_fd(root_.get(), "the file served through fuse").st_dev;
-  const auto knob = fmt::format("/sys/class/bdi/{}:{}/read_ahead_kb", major(device), minor(device));
-  write_all(open_file(knob, O_WRONLY).get(), as_bytes(std::to_string(size_bytes / kKiB)), knob);
 }
 
 }  // namespace erofs_oci::fuse

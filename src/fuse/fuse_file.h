@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <sys/types.h>
-
-#include <cstdint>
 #include <string>
 
 #include "base/unique_fd.h"
@@ -25,10 +22,6 @@ class FuseFile {
   /// Opens the file for reading and learns its size. Blocks until the connection is served; Error where it is
   /// not any more.
   UniqueFd open() const;
-
-  /// How far the kernel reads ahead of sequential readers (/sys/class/bdi); to be set after open(), because
-  /// the first answer of the server caps it.
-  void set_read_ahead(uint64_t size_bytes) const;
 
  private:
   UniqueFd connection_;

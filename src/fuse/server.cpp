@@ -106,12 +106,12 @@ Server::End Server::Session::run() {
   while (!stopping()) {
     const MutableBytes buffer = table_.receive_buffer();
     const ssize_t count = ::read(connection_.get(), buffer.data(), buffer.size());
-    if (count >= 0) {
+    if (count > 0) {
       if (const auto request = parse_request(table_.unhandled())) handle(*request);
+    } else if (count == 0 || errno == ENODEV || errno == ECONNABORTED) {  // 0: from a socket, in tests
+      return End::unmounted;
     } else if (errno == EAGAIN) {
       wait_for_request();
-    } else if (errno == ENODEV || errno == ECONNABORTED) {
-      return End::unmounted;
     } else if (errno != EINTR &&
                errno != ENOENT) {  // ENOENT: the request was given up while it was being received
       throw errno_error("receiving requests from fuse");

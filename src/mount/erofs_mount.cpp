@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/fs_context.h"
 #include "base/proc_path.h"
+#include "base/read_ahead.h"
 #include "mount/loop_device.h"
 #include "mount/mount_options.h"
 #include "mount/mount_table.h"
@@ -46,11 +47,6 @@ UniqueFd make_mount(const std::string& source, const MountOptions& options) {
   return context.mount(options.attributes);
 }
 
-void attach(int mount, const Mountpoint& mountpoint) {
-  const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
-  if (::move_mount(mount, "", mountpoint.fd(), "", flags) != 0) throw errno_error("attaching the mount");
-}
-
 }  // namespace
 
 ScopedMount::ScopedMount(UniqueFd root, std::filesystem::path target)
@@ -58,6 +54,12 @@ ScopedMount::ScopedMount(UniqueFd root, std::filesystem::path target)
   const struct statx info = statx_mount(root_.get(), target_);
   id_ = static_cast<int>(info.stx_mnt_id);
   device_ = makedev(info.stx_dev_major, info.stx_dev_minor);
+}
+
+void ScopedMount::attach(const Mountpoint& mountpoint) {
+  const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+  if (::move_mount(root_.get(), "", mountpoint.fd(), "", flags) != 0)
+    throw errno_error("attaching the mount");
 }
 
 ScopedMount::~ScopedMount() {
@@ -71,24 +73,27 @@ ScopedMount mount_erofs(const MountRequest& request) {
   const Mountpoint mountpoint = Mountpoint::open(request.mountpoint);
   refuse_occupied(mountpoint);
   return with_context(fmt::format("mounting {} on {}", request.source, mountpoint.path().native()), [&] {
-    UniqueFd root = make_mount(request.source, options);
-    attach(root.get(), mountpoint);
-    ScopedMount mount(std::move(root), std::filesystem::read_symlink(proc_path(mountpoint.fd())));
+    ScopedMount mount(make_mount(request.source, options),
+                      std::filesystem::read_symlink(proc_path(mountpoint.fd())));
+    mount.attach(mountpoint);
+    if (request.read_ahead) set_read_ahead(mount.device(), *request.read_ahead);
     record_in_utab(request.source, mount.target(), options.userspace);
     return mount;
   });
 }
 
 ScopedMount mount_erofs_file(int file, unsigned block_size, MountRequest request) {
-  request.source = proc_path(file);
+  const auto loop = LoopDevice::attach(file, block_size);
+  request.source = loop ? loop->path() : proc_path(file);
+  if (!loop && request.read_ahead) set_read_ahead(stat_fd(file, request.source).st_dev, *request.read_ahead);
   try {
     return mount_erofs(request);
   } catch (const Error& error) {
     if (error.errno_value() != ENOTBLK) throw;
+    throw Error(
+        ErrorKind::unsupported,
+        "this kernel has no loop driver (modprobe loop did not help), and mounts files only since 6.12");
   }
-  const LoopDevice loop = LoopDevice::attach(file, block_size);
-  request.source = loop.path();
-  return mount_erofs(request);
 }
 
 }  // namespace erofs_oci

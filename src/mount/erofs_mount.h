@@ -3,11 +3,14 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "mount/mountpoint.h"
 
 namespace erofs_oci {
 
@@ -15,17 +18,21 @@ namespace erofs_oci {
 struct MountRequest {
   std::string source;  ///< a block device, or on Linux 6.12 and later a regular file
   std::filesystem::path mountpoint;
-  std::vector<std::string>
-      options;  ///< words as in fstab(5); what EROFS does not know is an Error in its words
+  /// Words as in fstab(5); what EROFS does not know is an Error in the kernel's words.
+  std::vector<std::string> options;
+  std::optional<uint64_t> read_ahead;  ///< bytes; none: as the device has it
 };
 
 /// A fresh mount, undone by the destructor unless release() was called. One thread at a time.
 class ScopedMount {
  public:
+  /// Takes over `root`, an O_PATH descriptor from fsmount(2), which is to go to `target`.
   ScopedMount(UniqueFd root, std::filesystem::path target);
   ScopedMount(ScopedMount&&) = default;
   ScopedMount& operator=(ScopedMount&&) = delete;
   ~ScopedMount();
+
+  void attach(const Mountpoint& mountpoint);
 
   /// The id in /proc/self/mountinfo.
   int id() const { return id_; }
@@ -51,9 +58,9 @@ class ScopedMount {
 /// CAP_SYS_ADMIN.
 ScopedMount mount_erofs(const MountRequest& request);
 
-/// Mounts the regular file or block device that `file` is open on; through a loop device of `block_size` (512
-/// or 4096) bytes where the kernel cannot do without. `file` may be closed afterwards. request.source is not
-/// used.
+/// Mounts the regular file that `file` is open on, which may be closed afterwards; request.source is not
+/// used. Goes through a loop device of `block_size` (512 or 4096) bytes, or directly where the kernel has no
+/// loop driver and is 6.12 or later; README.md says why in this order. Else as mount_erofs().
 ScopedMount mount_erofs_file(int file, unsigned block_size, MountRequest request);
 
 }  // namespace erofs_oci

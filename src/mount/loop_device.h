@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/unique_fd.h"
@@ -12,8 +13,9 @@ namespace erofs_oci {
 class LoopDevice {
  public:
   /// Makes the file that `file` is open on a block device with logical blocks of `block_size` (512 or 4096)
-  /// bytes. Error unsupported where the kernel has no loop driver. Needs Linux 5.8 and CAP_SYS_ADMIN.
-  static LoopDevice attach(int file, unsigned block_size);
+  /// bytes, read past the page cache where the file's filesystem can. nullopt where the kernel has no loop
+  /// driver. Needs Linux 5.8 and CAP_SYS_ADMIN.
+  static std::optional<LoopDevice> attach(int file, unsigned block_size);
 
   /// "/dev/loop3"
   const std::string& path() const { return path_; }

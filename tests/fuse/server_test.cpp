@@ -54,16 +54,12 @@ TEST_F(FuseTest, ShortAnswerIsAnErrorAndNeverZeros) {
 TEST_F(FuseTest, AnswerOfMorePiecesThanWritevTakesArrives) {
   serve(noise(kSize));
   device_->slice_bytes = 64;
-  file_->open();
-  file_->set_read_ahead(kMiB);
-  EXPECT_EQ(read_range(file_->open().get(), {0, kSize}), content_);
+  EXPECT_EQ(read_range(open_with_read_ahead(kMiB).get(), {0, kSize}), content_);
 }
 
 TEST_F(FuseTest, ReadAheadGoesUpToOneMebibyteARequest) {
   serve(noise(8 * kMiB));
-  const UniqueFd file = file_->open();
-  file_->set_read_ahead(kMiB);
-  const UniqueFd reader = file_->open();
+  const UniqueFd reader = open_with_read_ahead(kMiB);
   for (uint64_t at = 0; at < content_.size(); at += 64 * kKiB) read_range(reader.get(), {at, 64 * kKiB});
   EXPECT_EQ(device_->largest_read(), kMiB);
 }

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/read_ahead.h"
 #include "fuse/fuse_file.h"
 #include "fuse/memory_device.h"
 #include "fuse/server.h"
@@ -72,6 +73,12 @@ class FuseTest : public testing::Test {
     device_ = std::make_shared<MemoryDevice>(content_);
     file_ = std::make_unique<FuseFile>("erofs-oci:test");
     server_ = std::make_unique<RunningServer>(file_->take_connection(), device_, RequestTable::create());
+  }
+
+  /// Files take the value over when they are opened.
+  UniqueFd open_with_read_ahead(uint64_t size_bytes) {
+    set_read_ahead(stat_fd(file_->open().get(), "file").st_dev, size_bytes);
+    return file_->open();
   }
 
   std::string content_;

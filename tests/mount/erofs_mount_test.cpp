@@ -3,7 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <sys/statvfs.h>
-#include <sys/utsname.h>
+#include <sys/sysmacros.h>
 
 #include "mount/loop_device.h"
 #include "mount/mount_table.h"
@@ -20,7 +20,7 @@ unsigned long flags_of(const std::filesystem::path& path) {
   return info.f_flag;
 }
 
-TEST_F(MountTest, MountsAFileDirectlyOrThroughALoopDevice) {
+TEST_F(MountTest, MountsAFile) {
   const auto mount = mount_erofs_file(image_fd_.get(), 4096, {.mountpoint = target()});
   EXPECT_EQ(hello(), "hello\n");
 }
@@ -28,8 +28,9 @@ TEST_F(MountTest, MountsAFileDirectlyOrThroughALoopDevice) {
 TEST_F(MountTest, MountsABlockDeviceThatVanishesWithTheMount) {
   std::string device;
   {
-    const LoopDevice loop = LoopDevice::attach(image_fd_.get(), 512);
-    device = loop.path();
+    const auto loop = LoopDevice::attach(image_fd_.get(), 512);
+    ASSERT_TRUE(loop);
+    device = loop->path();
     mount_erofs({device, target(), {}}).release();
   }
   EXPECT_EQ(hello(), "hello\n");
@@ -51,6 +52,25 @@ TEST_F(MountTest, OptionsBecomeAttributesOfTheMount) {
                                       {.mountpoint = target(), .options = {"nodev", "nosuid", "noexec"}});
   const unsigned long wanted = ST_RDONLY | ST_NODEV | ST_NOSUID | ST_NOEXEC;
   EXPECT_EQ(flags_of(target()) & wanted, wanted);
+}
+
+TEST_F(MountTest, ReadAheadIsSetForTheFilesystemsDevice) {
+  const auto mount =
+      mount_erofs_file(image_fd_.get(), 4096, {.mountpoint = target(), .read_ahead = 2 * kMiB});
+  const auto knob =
+      fmt::format("/sys/class/bdi/{}:{}/read_ahead_kb", major(mount.device()), minor(mount.device()));
+  EXPECT_EQ(read_text_file(knob, 100), "2048\n");
+}
+
+TEST_F(MountTest, MountsAFileDirectlyWhereTheKernelCan) {
+  const MountRequest request{.source = image(), .mountpoint = target()};
+  try {
+    mount_erofs(request).release();
+  } catch (const Error& error) {
+    ASSERT_EQ(error.errno_value(), ENOTBLK) << error.what();
+    GTEST_SKIP() << "needs Linux 6.12, which mounts files directly";
+  }
+  EXPECT_EQ(hello(), "hello\n");
 }
 
 TEST_F(MountTest, UserspaceOptionsAreRecordedForSystemd) {
