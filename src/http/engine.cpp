@@ -12,14 +12,15 @@
 namespace erofs_oci::http {
 namespace {
 
-class Sleep final : public Suspension {
+class Sleep final : public Suspension, private Timer {
  public:
   Sleep(Loop& loop, std::chrono::milliseconds duration, const AbortGroup* group)
       : Suspension(loop, group), until_(std::chrono::steady_clock::now() + duration) {}
 
  private:
-  void enter() override { timer_ = loop_.timers().emplace(until_, this); }
-  void leave() override { loop_.timers().erase(timer_); }
+  void enter() override { timer_ = loop_.arm(until_, *this); }
+  void leave() override { loop_.disarm(timer_); }
+  void expired() override { complete(); }
 
   const std::chrono::steady_clock::time_point until_;
   Timers::iterator timer_;

@@ -167,6 +167,7 @@ void Loop::enqueue(Transfer& transfer) {
 
 void Loop::withdraw(Transfer& transfer) {
   if (transfer.active()) {
+    transfer.stop_watching();
     ::curl_multi_remove_handle(multi_.get(), transfer.handle());
     admission_.release(transfer.ticket());
   } else {
@@ -179,6 +180,7 @@ void Loop::start_admitted() {
     Transfer& transfer = Transfer::from_ticket(*ticket);
     try {
       check(::curl_multi_add_handle(multi_.get(), transfer.prepare()));
+      transfer.start_watching();
     } catch (...) {
       admission_.release(*ticket);
       transfer.fail(std::current_exception());
@@ -201,9 +203,9 @@ void Loop::collect_finished() {
 void Loop::fire_timers() {
   const Clock::time_point now = Clock::now();
   while (!timers_.empty() && timers_.begin()->first <= now) {
-    Suspension* suspension = timers_.begin()->second;
+    Timer* timer = timers_.begin()->second;
     timers_.erase(timers_.begin());
-    suspension->complete();
+    timer->expired();
   }
 }
 

@@ -52,7 +52,15 @@ class Suspension {
   std::exception_ptr failure_;
 };
 
-using Timers = std::multimap<std::chrono::steady_clock::time_point, Suspension*>;
+/// Something that happens at a time.
+class Timer {
+ public:
+  virtual void expired() = 0;
+
+ protected:
+  ~Timer() = default;
+};
+using Timers = std::multimap<std::chrono::steady_clock::time_point, Timer*>;
 
 class Transfer;
 
@@ -74,7 +82,10 @@ class Loop {
   void abort(const AbortGroup& group);
   void enqueue(Transfer& transfer);
   void withdraw(Transfer& transfer);
-  Timers& timers() { return timers_; }
+  Timers::iterator arm(std::chrono::steady_clock::time_point when, Timer& timer) {
+    return timers_.emplace(when, &timer);
+  }
+  void disarm(Timers::iterator timer) { timers_.erase(timer); }
 
  private:
   friend class Suspension;

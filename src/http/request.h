@@ -27,11 +27,11 @@ struct ConnectionSettings {
 /// When a single exchange is given up. There is no limit on its total time: a long body may take long.
 struct TimeLimits {
   std::chrono::milliseconds connect = std::chrono::seconds(10);  ///< name, TCP, proxy and TLS together
-  std::chrono::milliseconds stall =
-      std::chrono::seconds(20);  ///< below kStallBytesPerSecond for so long; whole seconds, at least one
+  /// So long without a byte, or with less than kStallBytesPerSecond on average.
+  std::chrono::milliseconds stall = std::chrono::seconds(20);
 };
 
-constexpr long kStallBytesPerSecond = 512;
+constexpr uint64_t kStallBytesPerSecond = 512;
 
 /// The start of a response, known before its body.
 struct ResponseHead {

@@ -85,7 +85,7 @@ CURL* Transfer::prepare() {
 #endif
   static const ConnectionSettings defaults;
   set_connection(request_.connection != nullptr ? *request_.connection : defaults);
-  set_limits(request_.limits);
+  set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::max<int64_t>(1, request_.limits.connect.count())));
   set_request();
   return handle_.get();
 }
@@ -100,13 +100,6 @@ void Transfer::set_connection(const ConnectionSettings& connection) {
     set(CURLOPT_CAINFO_BLOB, &blob);
   }
   if (connection.proxy) set(CURLOPT_PROXY, connection.proxy->c_str());
-}
-
-void Transfer::set_limits(const TimeLimits& limits) {
-  const auto stall = std::chrono::ceil<std::chrono::seconds>(limits.stall);
-  set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::max<int64_t>(1, limits.connect.count())));
-  set(CURLOPT_LOW_SPEED_LIMIT, kStallBytesPerSecond);
-  set(CURLOPT_LOW_SPEED_TIME, static_cast<long>(std::max<int64_t>(1, stall.count())));
 }
 
 void Transfer::set_request() {
@@ -136,9 +129,40 @@ void Transfer::add_header(const std::string& line) {
   header_lines_.reset(longer);
 }
 
+// Not by CURLOPT_LOW_SPEED_TIME: it averages over the seconds before, and so sees a stall after a burst 5 s
+// late.
+void Transfer::start_watching() {
+  last_byte_ = Clock::now();
+  watch_ = loop_.arm(last_byte_ + request_.limits.stall, *this);
+}
+
+void Transfer::stop_watching() {
+  if (watch_) loop_.disarm(*std::exchange(watch_, std::nullopt));
+}
+
+void Transfer::note_bytes(size_t count) {
+  last_byte_ = Clock::now();
+  bytes_since_watch_ += count;
+}
+
+void Transfer::expired() {
+  watch_.reset();
+  const auto needed =
+      static_cast<uint64_t>(kStallBytesPerSecond * request_.limits.stall / std::chrono::seconds(1));
+  if (std::exchange(bytes_since_watch_, 0) > needed) {
+    watch_ = loop_.arm(last_byte_ + request_.limits.stall, *this);
+    return;
+  }
+  leave();
+  complete(std::make_exception_ptr(
+      Error(ErrorKind::unavailable, ETIMEDOUT,
+            fmt::format("{}: stalled for {} ms", host_of(request_.url), request_.limits.stall.count()))));
+}
+
 // Exceptions must not pass through curl: they are kept, and end the transfer by a short count.
 size_t Transfer::on_header(char* data, size_t, size_t size, void* self) {
   auto& transfer = *static_cast<Transfer*>(self);
+  transfer.note_bytes(size);
   try {
     transfer.take_header({data, size});
     return size;
@@ -150,6 +174,7 @@ size_t Transfer::on_header(char* data, size_t, size_t size, void* self) {
 
 size_t Transfer::on_body(char* data, size_t, size_t size, void* self) {
   auto& transfer = *static_cast<Transfer*>(self);
+  transfer.note_bytes(size);
   try {
     transfer.enough_ = !transfer.take_body(as_bytes({data, size}));
     return transfer.enough_ ? 0 : size;

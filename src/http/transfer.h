@@ -4,8 +4,10 @@
 #include <curl/curl.h>
 
 #include <array>
+#include <chrono>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,7 +18,7 @@
 namespace erofs_oci::http {
 
 /// One exchange, from its place in the queue to its result: a Request in curl's terms. Transfer thread only.
-class Transfer final : public Suspension, private Admission::Ticket {
+class Transfer final : public Suspension, private Admission::Ticket, private Timer {
  public:
   /// `request` must outlive the transfer.
   Transfer(Loop& loop, const Request& request);
@@ -32,22 +34,28 @@ class Transfer final : public Suspension, private Admission::Ticket {
   CURL* prepare();
   bool active() const { return handle_ != nullptr; }
   CURL* handle() const { return handle_.get(); }
+  /// From here on until stop_watching(), a stall ends the transfer.
+  void start_watching();
+  void stop_watching();
   void finish(CURLcode result);
   void fail(std::exception_ptr failure) { complete(std::move(failure)); }
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   void enter() override;
   void leave() override;
+  void expired() override;
 
   template <typename T>
   void set(CURLoption option, T value);
   void set_connection(const ConnectionSettings& connection);
-  void set_limits(const TimeLimits& limits);
   void set_request();
   void add_header(const std::string& line);
 
   static size_t on_header(char* data, size_t one, size_t size, void* self);
   static size_t on_body(char* data, size_t one, size_t size, void* self);
+  void note_bytes(size_t count);
   void take_header(std::string_view line);
   bool take_body(Bytes piece);
   Error error_of(CURLcode result) const;
@@ -64,6 +72,9 @@ class Transfer final : public Suspension, private Admission::Ticket {
   std::unique_ptr<CURL, EasyCleanup> handle_;
   std::array<char, CURL_ERROR_SIZE> message_{};
   Response response_;
+  std::optional<Timers::iterator> watch_;
+  uint64_t bytes_since_watch_ = 0;
+  Clock::time_point last_byte_;
   uint64_t header_bytes_ = 0;
   bool body_begun_ = false;
   bool enough_ = false;         // the rest of the body is not wanted

@@ -171,11 +171,36 @@ TEST_F(EngineTest, ABrokenBodyIsUnavailable) {
 TEST_F(EngineTest, AStalledBodyIsGivenUp) {
   LoopbackServer server([](const SeenRequest&) { return Reply::text(200, "0123456789").cut(4, End::stall); });
   Request request = request_to(server.url("/"));
-  request.limits.stall = std::chrono::seconds(1);
+  request.limits.stall = milliseconds(100);
   const auto error = error_of(request);
   ASSERT_TRUE(error);
   EXPECT_EQ(error->kind(), ErrorKind::unavailable);
   EXPECT_EQ(error->errno_value(), ETIMEDOUT);
+}
+
+TEST_F(EngineTest, AStallAfterABurstIsSeenInTime) {
+  LoopbackServer server([](const SeenRequest&) {
+    return Reply::text(200, std::string(2'000'000, 'x')).cut(1'000'000, End::stall);
+  });
+  KeepingSink sink;
+  Request request = request_to(server.url("/"));
+  request.sink = &sink;
+  request.limits.stall = milliseconds(200);
+  const auto before = std::chrono::steady_clock::now();
+  EXPECT_EQ(error_of(request)->errno_value(), ETIMEDOUT);
+  EXPECT_LT(std::chrono::steady_clock::now() - before, milliseconds(1000));
+  EXPECT_EQ(sink.body.size(), 1'000'000u);
+}
+
+TEST_F(EngineTest, ASlowBodyIsNoStall) {
+  LoopbackServer server([](const SeenRequest&) {
+    Reply reply = Reply::text(200, std::string(20 * 1024, 'x'));
+    reply.trickle = milliseconds(20);
+    return reply;
+  });
+  Request request = request_to(server.url("/"));
+  request.limits.stall = milliseconds(150);
+  EXPECT_EQ(perform(request).body.size(), 20u * 1024);
 }
 
 TEST_F(EngineTest, AnAnswerThatDoesNotBeginIsGivenUp) {
@@ -185,7 +210,7 @@ TEST_F(EngineTest, AnAnswerThatDoesNotBeginIsGivenUp) {
     return reply;
   });
   Request request = request_to(server.url("/"));
-  request.limits.stall = std::chrono::seconds(1);
+  request.limits.stall = milliseconds(100);
   EXPECT_EQ(error_of(request)->errno_value(), ETIMEDOUT);
 }
 

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <strings.h>
 #include <sys/socket.h>
 
@@ -65,6 +66,7 @@ struct Reply {
   std::optional<size_t> cut_after;            ///< bytes of the body that are sent before `end` happens
   End end = End::keep_alive;                  ///< stall: sends nothing more, until the server stops
   std::chrono::milliseconds delay{0};         ///< before the status line
+  std::chrono::milliseconds trickle{0};       ///< after each KiB of the body
   std::optional<size_t> content_length = {};  ///< stated instead of the body's; chunked is not spoken
 
   static Reply text(int status, std::string body) {
@@ -172,6 +174,8 @@ class LoopbackServer {
   void accept_connections() {
     while (true) {
       UniqueFd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      const int on = 1;
+      ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
       const std::lock_guard lock(mutex_);
       if (stopping_ || !socket) return;
       Connection& connection = connections_.emplace_back();
@@ -248,7 +252,7 @@ class LoopbackServer {
     head += fmt::format("Content-Length: {}\r\n\r\n", reply.content_length.value_or(reply.body.size()));
     const std::string_view body =
         std::string_view(reply.body).substr(0, reply.cut_after.value_or(std::string::npos));
-    if (!send_all(fd, head) || !send_all(fd, body)) return false;
+    if (!send_all(fd, head) || !send_body(fd, body, reply.trickle)) return false;
     switch (reply.end) {
       case Reply::End::keep_alive:
         return true;
@@ -264,6 +268,14 @@ class LoopbackServer {
         return false;
     }
     return false;
+  }
+
+  bool send_body(int fd, std::string_view body, std::chrono::milliseconds trickle) {
+    if (trickle.count() == 0) return send_all(fd, body);
+    for (; !body.empty(); body.remove_prefix(std::min<size_t>(body.size(), 1024))) {
+      if (!send_all(fd, body.substr(0, 1024)) || !wait(trickle)) return false;
+    }
+    return true;
   }
 
   static bool send_all(int fd, std::string_view bytes) {

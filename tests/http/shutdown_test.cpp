@@ -150,7 +150,7 @@ TEST_F(AbortTest, AnAbortedTransferGivesItsSlotBack) {
   };
   engine_->run(abort());
   Request again = stalled_request();
-  again.limits.stall = std::chrono::seconds(1);
+  again.limits.stall = milliseconds(50);
   EXPECT_THROW(engine_->run(engine_->perform(again)), Error);
   EXPECT_EQ(server_.seen().size(), 2u);
 }
