@@ -31,6 +31,13 @@ std::string normalized_key(std::string_view key) {
   return std::string(key);
 }
 
+// The object under `key`; an empty one where there is none.
+Json object_member(const Json& json, const char* key) {
+  const Json member = json.value(key, Json::object());
+  if (!member.is_object()) throw make_error(ErrorKind::invalid, "\"{}\" is not an object", key);
+  return member;
+}
+
 std::string text_member(const Json& json, const char* key) {
   const auto found = json.find(key);
   return found == json.end() || found->is_null() ? "" : found->get<std::string>();
@@ -50,6 +57,7 @@ void decode_auth(const std::string& auth, Credentials& into) {
 }
 
 Credentials credentials_of(const Json& json) {
+  if (!json.is_object()) throw Error(ErrorKind::invalid, "not an object");
   Credentials out;
   if (const std::string auth = text_member(json, "auth"); !auth.empty()) decode_auth(auth, out);
   if (const std::string name = text_member(json, "username"); !name.empty()) {
@@ -74,8 +82,8 @@ AuthFile AuthFile::parse(std::string_view text, std::string_view name) {
   std::string where;
   try {
     file.default_helper_ = text_member(json, "credsStore");
-    const Json helpers = json.value("credHelpers", Json::object());
-    const Json auths = json.value("auths", Json::object());
+    const Json helpers = object_member(json, "credHelpers");
+    const Json auths = object_member(json, "auths");
     for (const auto& [key, value] : helpers.items()) {
       file.helpers_.emplace(normalized_key(key), value.get<std::string>());
     }
