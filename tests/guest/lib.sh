@@ -187,10 +187,17 @@ define() {
 unit() { echo "erofs-oci@$1.service"; }
 state_of() { systemctl is-active "$(unit "$1")" || true; }
 
-# start NAME, stop NAME: by systemd, and checked from outside
+# transport_of NAME: nbd, or fuse, by what is mounted
+transport_of() {
+  local source
+  source=$(findmnt --noheadings --types erofs --output SOURCE --mountpoint "/srv/$1") || die "/srv/$1 is not an EROFS mount"
+  [[ $source == /dev/nbd* ]] && echo nbd || echo fuse
+}
+
+# start NAME [TRANSPORT], stop NAME: by systemd, and checked from outside; the transport is nbd where it is not said
 start() {
   check systemctl start "$(unit "$1")"
-  [[ $(findmnt --noheadings --output FSTYPE --mountpoint "/srv/$1") == erofs ]] || die "/srv/$1 is no EROFS mount after the start"
+  [[ $(transport_of "$1") == "${2:-nbd}" ]] || die "/srv/$1 is mounted over $(transport_of "$1"), not ${2:-nbd}"
 }
 stop() {
   check systemctl stop "$(unit "$1")"

@@ -11,10 +11,11 @@ fails_saying() {
   check_fails systemctl start "$(unit tools)"
   [[ $(state_of tools) == failed ]] || die "the unit is $(state_of tools), not failed"
   journalctl --sync
-  said=$(journalctl --quiet --output cat _COMM=erofs-oci \
-    "_SYSTEMD_INVOCATION_ID=$(systemctl show --property InvocationID --value "$(unit tools)")")
+  said=$(journalctl --quiet --output cat SYSLOG_IDENTIFIER=erofs-oci \
+    "_SYSTEMD_INVOCATION_ID=$(systemctl show --property InvocationID --value "$(unit tools)")" | grep '^erofs-oci: ' || true)
   [[ $said && $said != *$'\n'* ]] || die "one sentence was due, not: $said"
   grep -qiE "$1" <<<"$said" || die "expected /$1/, read: $said"
+  ! grep -qE '(.{25,}).*\1|tools: tools:' <<<"$said" || die "it says a thing twice: $said"
   status=$(systemctl status --no-pager --full "$(unit tools)" || true)
   [[ $status == *"$said"* ]] || die "systemctl status does not show: $said"
   [[ $status != *not-the-password* ]] || die 'the password is in the log'
