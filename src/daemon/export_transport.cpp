@@ -30,6 +30,7 @@ class Client {
       : socket_(std::move(socket)), thread_([this, info, device = std::move(device)] {
           ::pthread_setname_np(::pthread_self(), "export");
           serve(info, device);
+          stop();  // the peer sees the end now, not when the next client comes
           finished_ = true;
         }) {}
   ~Client() { stop(); }

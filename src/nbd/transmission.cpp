@@ -100,7 +100,9 @@ EndReason Transmission::run() {
     take_results();
     if (!send_queued()) break;
   }
-  return ending_.value_or(EndReason::peer_closed);
+  const EndReason reason = ending_.value_or(EndReason::peer_closed);
+  if (reason != EndReason::stopped) ::shutdown(socket_.get(), SHUT_RDWR);
+  return reason;
 }
 
 bool Transmission::done() const { return ending_ && output_.empty() && under_way_ == 0; }

@@ -33,7 +33,8 @@ class Transmission {
   Transmission(UniqueFd socket, std::shared_ptr<BlockDevice> device, bool structured_replies = false);
   ~Transmission();
 
-  /// Serves until the peer leaves or stop(); replies begun are finished where the peer takes them.
+  /// Serves until the peer leaves or stop(); replies begun are finished where the peer takes them. The socket is shut
+  /// down at the end, unless it was stopped: somebody else may then go on with it.
   EndReason run();
 
   /// Ends run() soon: no new request is read, requests under way get `drain` to be answered. Thread-safe.

@@ -201,9 +201,11 @@ TEST_F(TransmissionTest, AnswersTheLargestRequest) {
   EXPECT_TRUE(right(receive(), 0));
 }
 
-TEST_F(TransmissionTest, GarbageEndsTheConnection) {
+TEST_F(TransmissionTest, GarbageEndsTheConnectionForThePeerToo) {
   send(0, 1, 0, 512, 0, 0xdeadbeef);
   EXPECT_EQ(end(), EndReason::protocol_error);
+  char byte;
+  EXPECT_EQ(::recv(client_.get(), &byte, 1, 0), 0);
 }
 
 TEST_F(TransmissionTest, DisconnectIsAnsweredAfterWhatCameBefore) {
