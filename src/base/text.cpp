@@ -32,8 +32,8 @@ struct Quantity {
 
 std::optional<Quantity> parse_quantity(std::string_view text) {
   Quantity quantity{};
-  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), quantity.number,
-                                             std::chars_format::fixed);
+  const auto [rest, error] =
+      std::from_chars(text.data(), text.data() + text.size(), quantity.number, std::chars_format::fixed);
   if (error != std::errc{} || !(quantity.number >= 0)) return std::nullopt;
   quantity.unit = text.substr(static_cast<size_t>(rest - text.data()));
   while (quantity.unit.starts_with(' ')) quantity.unit.remove_prefix(1);
@@ -60,6 +60,27 @@ size_t edit_distance(std::string_view a, std::string_view b) {
     }
   }
   return row.back();
+}
+
+/// The bytes of the well-formed sequence that `text` begins with (RFC 3629, section 4: the table); 0 where it
+/// does not.
+size_t utf8_sequence_bytes(std::string_view text) {
+  const auto at = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  const auto continues = [&](size_t i) { return at(i) >> 6 == 2; };
+  const unsigned first = at(0);
+  if (first < 0x80) return 1;
+  if (first >= 0xc2 && first < 0xe0) return continues(1) ? 2 : 0;
+  if (first >= 0xe0 && first < 0xf0) {
+    const bool overlong = first == 0xe0 && at(1) < 0xa0;
+    const bool surrogate = first == 0xed && at(1) >= 0xa0;
+    return continues(1) && continues(2) && !overlong && !surrogate ? 3 : 0;
+  }
+  if (first >= 0xf0 && first < 0xf5) {
+    const bool overlong = first == 0xf0 && at(1) < 0x90;
+    const bool too_large = first == 0xf4 && at(1) >= 0x90;
+    return continues(1) && continues(2) && continues(3) && !overlong && !too_large ? 4 : 0;
+  }
+  return 0;
 }
 
 }  // namespace
@@ -131,6 +152,15 @@ std::string printable(std::string_view text, size_t limit) {
   }
   if (text.size() > limit) out += "…";
   return out;
+}
+
+std::optional<size_t> find_invalid_utf8(std::string_view text) {
+  for (size_t offset = 0; offset < text.size();) {
+    const size_t length = utf8_sequence_bytes(text.substr(offset));
+    if (length == 0) return offset;
+    offset += length;
+  }
+  return std::nullopt;
 }
 
 std::string random_hex_128() {

@@ -55,6 +55,23 @@ TEST(Printable, EscapesControlCharactersAndCuts) {
   EXPECT_EQ(printable("abcdef", 3), "abc…");
 }
 
+TEST(FindInvalidUtf8, AcceptsEveryLengthUpToItsLimits) {
+  for (const std::string good :
+       {"", "a", "\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80",
+        "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf", "a\xc3\xbc\xe2\x82\xac!"}) {
+    EXPECT_FALSE(find_invalid_utf8(good)) << printable(good);
+  }
+}
+
+TEST(FindInvalidUtf8, FindsWhatIsCutOverlongOrOutOfRange) {
+  for (const std::string bad :
+       {"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc3", "\xc3(", "\xe0\x9f\xbf", "\xe2\x82", "\xed\xa0\x80",
+        "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff"}) {
+    EXPECT_EQ(find_invalid_utf8(bad), 0u) << printable(bad);
+    EXPECT_EQ(find_invalid_utf8("\xc3\xbc" + bad + "x"), 2u) << printable(bad);
+  }
+}
+
 TEST(RandomHex, IsThirtyTwoDigitsAndDiffers) {
   EXPECT_EQ(random_hex_128().size(), 32u);
   EXPECT_NE(random_hex_128(), random_hex_128());
