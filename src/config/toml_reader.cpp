@@ -60,6 +60,19 @@ toml::value parse(const std::string& text, std::string_view file_name) {
 
 #endif
 
+/// Refuses bytes that no TOML may hold. On '#', such a byte, a line's end and '#', toml11 4.4 never returns.
+void check_characters(std::string_view text, std::string_view file_name) {
+  size_t bad = find_invalid_utf8(text).value_or(text.size());
+  for (size_t i = 0; i < bad; ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    const bool line_end = c == '\n' || (c == '\r' && i + 1 < text.size() && text[i + 1] == '\n');
+    if ((c < 0x20 && c != '\t' && !line_end) || c == 0x7f) bad = i;
+  }
+  if (bad == text.size()) return;
+  const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(bad), '\n');
+  refuse(file_name, static_cast<size_t>(line), "a control character, or bytes that are not UTF-8");
+}
+
 /// Refuses what would overflow the parser's stack. Strings end with their line, so that a mistake in one line
 /// cannot hide the next from this scan.
 class DepthGuard {
@@ -158,6 +171,7 @@ Document read_toml(std::string_view text, std::string_view file_name) {
   if (text.size() > kMaxTomlBytes) {
     throw make_error(ErrorKind::invalid, "{}: is larger than {}", file_name, human_size(kMaxTomlBytes));
   }
+  check_characters(text, file_name);
   DepthGuard(file_name).scan(text);
   return Flattener(file_name).run(parse(std::string(text), file_name));
 }

@@ -213,6 +213,19 @@ TEST(ParseDefinition, RefusesWhatIsTooLargeOrTooDeep) {
   EXPECT_THAT(refusal(keys), HasSubstr("has more than 1024 keys"));
 }
 
+TEST(ParseDefinition, RefusesBytesThatAreNotText) {
+  const std::string nul(1, '\0');
+  for (const std::string& bad : {nul, std::string("\x01"), std::string("\x7f"), std::string("\xff"),
+                                 std::string("\xc3"), std::string("\r")}) {
+    for (const std::string before : {"#", "", "zinfo = \"", "zinfo = '"}) {
+      const std::string text = kMinimal + before + bad + "\"\n#";
+      EXPECT_THAT(refusal(text), HasSubstr("tools.toml:3: a control character, or bytes that are not UTF-8"))
+          << text;
+    }
+  }
+  EXPECT_EQ(refusal(kMinimal + "#\tü\r\n"), "");
+}
+
 TEST(ParseDefinition, CountsNoBracketsInStringsAndComments) {
   EXPECT_EQ(refusal("# [[[[[[[[[[ 'it's\n" + kMinimal +
                     "tarindex = \"/[[[[[[[[[[\\\"[\" # ]\nlayer = 0\nzinfo = '/[[[[[[[[[['\n"),
