@@ -83,6 +83,14 @@ size_t utf8_sequence_bytes(std::string_view text) {
   return 0;
 }
 
+/// The bytes of the character that `text` begins with; 0 where it is a control character or not UTF-8.
+size_t printable_length(std::string_view text) {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  if (lead < 0x80) return lead >= 0x20 && lead != 0x7f ? 1 : 0;
+  const bool c1_control = lead == 0xc2 && text.size() > 1 && static_cast<unsigned char>(text[1]) < 0xa0;
+  return c1_control ? 0 : utf8_sequence_bytes(text);
+}
+
 }  // namespace
 
 std::string human_size(uint64_t size_bytes) {
@@ -142,15 +150,17 @@ std::optional<std::string_view> nearest(std::string_view word, std::span<const s
 
 std::string printable(std::string_view text, size_t limit) {
   std::string out;
-  for (const char c : text.substr(0, limit)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte >= 0x7f) {
-      out += fmt::format("\\x{:02x}", byte);
+  size_t at = 0;
+  while (at < text.size() && at < limit) {
+    const size_t length = printable_length(text.substr(at));
+    if (length == 0) {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[at++]));
     } else {
-      out += c;
+      out += text.substr(at, length);
+      at += length;
     }
   }
-  if (text.size() > limit) out += "…";
+  if (at < text.size()) out += "…";
   return out;
 }
 

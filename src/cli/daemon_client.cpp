@@ -83,7 +83,7 @@ void DaemonClient::serve(const ServeRequest& request, const std::vector<UniqueFd
   client_.call("Serve", to_json(request), numbers, deadline_in(kCallLimit));
 }
 
-void DaemonClient::close(const std::string& name, const std::string& generation) {
+void DaemonClient::close(const std::string& name, const std::optional<std::string>& generation) {
   client_.call("Close", to_json(CloseRequest{name, generation}), {}, deadline_in(kCallLimit));
 }
 

@@ -3,7 +3,6 @@
 
 #include <sys/stat.h>
 
-//NL #include "nbd/netlink_device.h"
 
 namespace erofs_oci {
 namespace {
@@ -14,8 +13,8 @@ constexpr const char* kFilesystem = "erofs";
 bool is_unrecorded(const MountState& state, const MountInfo& mount) {
   if (state.phase != MountPhase::preparing || mount.type != kFilesystem) return false;
   if (state.transport != TransportKind::nbd) return !mount.source.starts_with("/dev/nbd");
-  const auto index = find_own_device(state);
-  return index.has_value();
+  const auto device = find_own_device(state);
+  return device && mount.source == device->path();
 }
 
 }  // namespace
@@ -28,9 +27,9 @@ std::optional<MountInfo> find_live_mount(const MountState& state) {
   return std::nullopt;
 }
 
-std::optional<uint32_t> find_own_device(const MountState& state) {
+std::optional<nbd::KernelDevice> find_own_device(const MountState& state) {
   if (state.transport != TransportKind::nbd) return std::nullopt;
-  return std::nullopt;
+  return nbd::KernelDevice::find(state.identifier());
 }
 
 }  // namespace erofs_oci

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
 #include <optional>
-#include <string>
 
 #include "control/mount_state.h"
 #include "mount/mount_table.h"
+#include "nbd/kernel_device.h"
 
 namespace erofs_oci {
 
@@ -15,6 +14,6 @@ namespace erofs_oci {
 std::optional<MountInfo> find_live_mount(const MountState& state);
 
 /// The nbd device that bears the state's identifier; nullopt where there is none (any more).
-std::optional<uint32_t> find_own_device(const MountState& state);
+std::optional<nbd::KernelDevice> find_own_device(const MountState& state);
 
 }  // namespace erofs_oci

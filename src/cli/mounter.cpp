@@ -11,7 +11,8 @@
 #include "cli/live_mount.h"
 #include "mount/mountpoint.h"
 #include "mount/unmount.h"
-//NL #include "nbd/netlink_device.h"
+#include "nbd/kernel_device.h"
+#include "nbd/netlink.h"
 
 namespace erofs_oci {
 namespace {
@@ -112,9 +113,10 @@ void Mounter::serve(const MountState& state, const std::vector<UniqueFd>& fds, D
 
 void Mounter::unmount(const std::string& name) {
   const UniqueFd lock = states_.lock(name);
-  const auto state = states_.load(name);
-  if (!state) return report_("is not mounted");
-  undo(*state);
+  if (const auto state = states_.load(name)) return undo(*state);
+  report_("is not mounted");
+  // A client that was killed before it wrote a state may have had the source opened.
+  DaemonClient(control_socket_).close(name, std::nullopt);
 }
 
 /// Takes apart whatever of a mount is there, in the reverse order of its making; nothing that is not ours.
@@ -125,11 +127,15 @@ void Mounter::undo(const MountState& state) {
   states_.remove(state.name());
 }
 
+/// A filesystem may live on in another mount namespace; ending its device would fail the reads there.
 void Mounter::disconnect_device(const MountState& state) {
-  const auto index = find_own_device(state);
-  if (!index) return;
-//NL   nbd::NbdNetlink netlink;
-//NL   netlink.disconnect(*index);
+  const auto device = find_own_device(state);
+  if (!device) return;
+  if (device->is_in_use()) {
+    throw make_error(ErrorKind::busy, "{} is unmounted here, but still in use in another mount namespace; it is served on",
+                     device->path());
+  }
+  nbd::Netlink().disconnect(device->index());
 }
 
 /// Unmounting works without the daemon; a daemon that is gone has nothing to close.

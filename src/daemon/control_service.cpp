@@ -57,7 +57,7 @@ json open(MountTable& mounts, Call& call) {
   try {
     return to_json(mounts.open(std::move(input), stage));
   } catch (const Error& error) {
-    log(LogLevel::error, error.what(), {{"MOUNT", name}});
+    log(LogLevel::error, name + ": " + error.what(), {{"MOUNT", name}});
     throw;
   }
 }

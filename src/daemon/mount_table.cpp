@@ -93,7 +93,7 @@ MountTable::~MountTable() { shut_down({}); }
 std::shared_ptr<MountTable::Mount> MountTable::find(const std::string& name) const {
   MutexLock lock(mutex_);
   const auto found = mounts_.find(name);
-  if (found == mounts_.end()) throw make_error(ErrorKind::not_found, "{}: is not open here", name);
+  if (found == mounts_.end()) throw Error(ErrorKind::not_found, "the daemon has not opened it");
   return found->second;
 }
 
@@ -112,7 +112,7 @@ OpenReply MountTable::open(OpenInput input, const StageSink& stage) {
   auto mount = std::make_shared<Mount>();
   mount->definition = input.definition;
   mount->health = input.health = std::make_shared<MountHealth>(name);
-  mount->source = with_context(name, [&] { return opener_.open(std::move(input), stage); });
+  mount->source = opener_.open(std::move(input), stage);
   const OpenReply reply = mount->describe();
   MutexLock lock(mutex_);
   mounts_[name] = std::move(mount);
@@ -134,7 +134,7 @@ std::unique_ptr<Transport> MountTable::make_transport(Mount& mount, const ServeR
                                                       std::vector<UniqueFd> fds) {
   const size_t expected = request.transport == TransportKind::fuse && is_stored(request.generation) ? 0 : 1;
   if (fds.size() != expected) {
-    throw make_error(ErrorKind::invalid, "{}: transport {} takes {} descriptors here, {} came", request.name,
+    throw make_error(ErrorKind::invalid, "transport {} takes {} descriptors here, {} came",
                      to_string(request.transport), expected, fds.size());
   }
   const auto ended = [health = mount.health](const std::string& how) { health->transport_ended(how); };

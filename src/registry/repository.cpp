@@ -35,9 +35,13 @@ http::Task<Answer> Repository::get(const Get& get) {
       co_return co_await host->get(get);
     } catch (const Error& error) {
       if (host->has_answered() || error.kind() != ErrorKind::unavailable) throw;
-      failure = failure ? Error(error.kind(), error.errno_value(),
-                                fmt::format("{}; {}", failure->what(), error.what()))
-                        : error;
+      // Where nobody listens, https and http fail in the same words.
+      const bool news = failure && std::string_view(failure->what()) != error.what();
+      if (!failure || news) {
+        failure = failure ? Error(error.kind(), error.errno_value(),
+                                  fmt::format("{}; {}", failure->what(), error.what()))
+                          : error;
+      }
     }
   }
   throw *failure;

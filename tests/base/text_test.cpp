@@ -53,6 +53,11 @@ TEST(Nearest, FindsASlipAndNothingElse) {
 TEST(Printable, EscapesControlCharactersAndCuts) {
   EXPECT_EQ(printable("a\x1b[31m\n"), "a\\x1b[31m\\x0a");
   EXPECT_EQ(printable("abcdef", 3), "abc…");
+  EXPECT_EQ(printable("\xc2\x9b\xff\xe2\x80"), "\\xc2\\x9b\\xff\\xe2\\x80");
+}
+
+TEST(Printable, LeavesUtf8AsItIs) {
+  EXPECT_EQ(printable("ab… é 日本 😀"), "ab… é 日本 😀");
 }
 
 TEST(FindInvalidUtf8, AcceptsEveryLengthUpToItsLimits) {
