@@ -8,6 +8,8 @@
 #include <array>
 #include <atomic>
 #include <barrier>
+#include <cstdio>
+#include <cstdlib>
 #include <future>
 #include <thread>
 
@@ -183,6 +185,24 @@ TEST_F(ServerTest, DescribesItself) {
                  interface + "\"}}"));
     EXPECT_THAT(description, HasSubstr("\\ninterface " + interface + "\\n"));
   }
+}
+
+TEST_F(ServerTest, IsUnderstoodByVarlinkctl) {
+  if (std::system("command -v varlinkctl >/dev/null") != 0) GTEST_SKIP() << "needs varlinkctl (systemd 255)";
+  serve({echo(), counting(), failing()});
+  const auto varlinkctl = [&](const std::string& verb, const std::string& rest) {
+    const std::string command =
+        fmt::format("varlinkctl --json=short {} '{}' {} 2>&1", verb, path_.native(), rest);
+    std::unique_ptr<FILE, int (*)(FILE*)> output(::popen(command.c_str(), "r"), ::pclose);
+    std::string text(4096, '\0');
+    text.resize(std::fread(text.data(), 1, text.size(), output.get()));
+    return text;
+  };
+  EXPECT_THAT(varlinkctl("info", ""), HasSubstr("erofs-ocid"));
+  EXPECT_THAT(varlinkctl("introspect", "io.github.erofs-oci"), HasSubstr("method Open("));
+  EXPECT_EQ(varlinkctl("call", "io.github.erofs-oci.Echo '{\"a\":1}'"), "{\"a\":1}\n");
+  EXPECT_THAT(varlinkctl("call --more", "io.github.erofs-oci.Count '{}'"), HasSubstr("\"sum\":3"));
+  EXPECT_THAT(varlinkctl("call", "io.github.erofs-oci.Fail '{}'"), HasSubstr("io.github.erofs-oci.Failed"));
 }
 
 TEST_F(ServerTest, ClosesConnectionsThatBreakTheProtocol) {
