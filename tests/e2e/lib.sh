@@ -116,7 +116,7 @@ start_export() {
   wait_until 30 export_answers
   [[ $(<"$T/export.out") == "listening on $T/nbd" ]] || die "export said: $(<"$T/export.out")"
 }
-export_answers() { [[ -S $T/nbd ]] || ! kill -0 "$export_pid"; }
+export_answers() { grep -q "^listening on" "$T/export.out" || ! kill -0 "$export_pid"; }
 stop_export() {
   local code=0
   kill -TERM "$export_pid"

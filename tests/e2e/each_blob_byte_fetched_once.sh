@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A sequential read of the whole device fetches every byte of the blob once: counted before the registry, at most 1.05 of it.
+. "$(dirname "$0")/lib.sh"
+
+start_registry
+mkdir "$T/tree" "$T/nginx"
+head -c 60000000 /dev/urandom >"$T/tree/random"
+mkfs.erofs --quiet "$T/image" "$T/tree"
+push team/tools "$oci_gzip" "$data/layer.tar.gz" >/dev/null
+push team/image "$oci_erofs" "$T/image" >/dev/null
+upstream=$registry
+registry=127.0.0.1:$(free_port)
+cat >"$T/nginx.conf" <<CONF
+daemon off;
+pid $T/nginx/pid;
+error_log $T/nginx/error.log;
+events {}
+http {
+  log_format ours '\$uri \$status \$body_bytes_sent';
+  access_log $T/nginx/access.log ours;
+  client_body_temp_path $T/nginx/1;
+  proxy_temp_path $T/nginx/2;
+  fastcgi_temp_path $T/nginx/3;
+  uwsgi_temp_path $T/nginx/4;
+  scgi_temp_path $T/nginx/5;
+  server { listen $registry; location / { proxy_pass http://$upstream; proxy_set_header Host \$http_host; } }
+}
+CONF
+nginx -c "$T/nginx.conf" -e "$T/nginx/error.log" &
+pids+=("$!")
+wait_until 10 answers "http://$registry/v2/"
+
+# reads_once BLOB-SIZE WORDS
+reads_once() {
+  local sent
+  : >"$T/nginx/access.log"
+  start_export
+  nbdcopy --connections=1 "$uri" null:
+  stop_export
+  sleep 0.3 # nginx writes a line when its request is over
+  sent=$(awk '$1 ~ /\/blobs\// { sum += $3 } END { print sum + 0 }' "$T/nginx/access.log")
+  # A gzip trailer need not be read.
+  ((sent + 8 >= $1)) || die "$2: only $sent of $1 bytes were sent: this test counts wrong"
+  ((sent * 100 <= $1 * 105)) || die "$2: $sent bytes were fetched of a blob of $1"
+  ok "$2: $sent bytes fetched of $1"
+}
+define_golden
+reads_once "$(stat -c %s "$data/layer.tar.gz")" 'tar.gz by checkpoints'
+define "$registry/team/image:1.0" 'platform = "linux/amd64"' 'layer = 0' '[registry]' 'insecure = true'
+reads_once "$(stat -c %s "$T/image")" 'EROFS blob'
