@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/mount_state.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <future>
+
+#include "base/error.h"
+#include "base/temporary_folder.h"
+
+namespace erofs_oci {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using namespace std::chrono_literals;
+
+MountState example() {
+  MountState state;
+  state.phase = MountPhase::mounted;
+  state.generation = std::string(32, 'a');
+  state.definition.name = "tools";
+  state.definition.image = "registry.example.com/team/tools:1";
+  state.definition.mountpoint = "/srv/tools";
+  state.definition.layer = "0";
+  state.image_digest = sha256(as_bytes("image"));
+  state.transport = TransportKind::nbd;
+  state.size_bytes = 4096;
+  state.block_size = 512;
+  state.nbd_index = 3;
+  state.mount_id = 77;
+  state.control_socket = "/run/erofs-oci/control";
+  return state;
+}
+
+class MountStatesTest : public ::testing::Test {
+ protected:
+  std::string refusal(const std::string& text) {
+    std::ofstream(folder_.path() / "mounts/tools.json") << text;
+    try {
+      states_.load("tools");
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "accepted";
+  }
+  testing::TemporaryFolder folder_;
+  MountStates states_{folder_.path()};
+};
+
+TEST_F(MountStatesTest, LoadsWhatWasSaved) {
+  EXPECT_FALSE(states_.load("tools"));
+  states_.save(example());
+  const auto state = states_.load("tools");
+  ASSERT_TRUE(state);
+  EXPECT_EQ(state->phase, MountPhase::mounted);
+  EXPECT_EQ(state->identifier(), "erofs-oci:tools:" + std::string(32, 'a'));
+  EXPECT_EQ(state->definition.image, example().definition.image);
+  EXPECT_EQ(state->image_digest, example().image_digest);
+  EXPECT_EQ(state->nbd_index, 3u);
+  EXPECT_EQ(state->mount_id, 77u);
+}
+
+TEST_F(MountStatesTest, NamesAreThoseOfStateFiles) {
+  states_.save(example());
+  MountState other = example();
+  other.definition.name = "a:b";
+  states_.save(other);
+  std::ofstream(folder_.path() / "mounts/tools.json.new") << "left by a crash";
+  EXPECT_THAT(states_.names(), ElementsAre("a:b", "tools"));
+  states_.remove("tools");
+  states_.remove("tools");
+  EXPECT_THAT(states_.names(), ElementsAre("a:b"));
+}
+
+TEST_F(MountStatesTest, RefusesDamagedFilesInWords) {
+  states_.save(example());
+  EXPECT_THAT(refusal(""), HasSubstr("tools.json: is not JSON"));
+  EXPECT_THAT(refusal("{}"), HasSubstr("'version' is missing"));
+  EXPECT_THAT(refusal("[1]"), HasSubstr("tools.json: "));
+}
+
+TEST_F(MountStatesTest, RefusesAStateOfAnotherMount) {
+  MountState other = example();
+  other.definition.name = "other";
+  states_.save(other);
+  std::filesystem::rename(folder_.path() / "mounts/other.json", folder_.path() / "mounts/tools.json");
+  EXPECT_THROW(states_.load("tools"), Error);
+}
+
+TEST_F(MountStatesTest, ALockExcludesAnotherUntilItIsDropped) {
+  auto lock = std::make_unique<UniqueFd>(states_.lock("tools"));
+  auto second = std::async(std::launch::async, [&] { return states_.lock("tools"); });
+  EXPECT_EQ(second.wait_for(100ms), std::future_status::timeout);
+  lock.reset();
+  EXPECT_TRUE(second.get());
+}
+
+TEST_F(MountStatesTest, ALockNeedsAName) { EXPECT_THROW(states_.lock("../escape"), Error); }
+
+}  // namespace
+}  // namespace erofs_oci

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/store.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/temporary_folder.h"
+
+namespace erofs_oci {
+namespace {
+
+class StoreTest : public ::testing::Test {
+ protected:
+  UniqueFd file(const std::string& text) {
+    write_file_durably(folder_ / "given", text, 0644);
+    return open_file(folder_ / "given", O_RDONLY);
+  }
+  std::string text_of(const UniqueFd& fd) { return read_text(fd.get(), 1000, "kept"); }
+  static size_t files_in(const std::filesystem::path& path) {
+    return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(path), {}));
+  }
+  void damage(const std::filesystem::path& path) { std::ofstream(path) << "damaged"; }
+
+  testing::TemporaryFolder folder_;
+  Store store_{folder_ / "store"};
+};
+
+TEST_F(StoreTest, KeepsACopyThatOutlivesTheFile) {
+  const Store::Kept kept = store_.keep(file("index").get(), "given");
+  EXPECT_EQ(kept.digest, sha256(as_bytes("index")));
+  damage(folder_ / "given");
+  EXPECT_EQ(text_of(*store_.find(kept.digest)), "index");
+}
+
+TEST_F(StoreTest, KeepsTheSameBytesOnceAndNothingHalfWritten) {
+  store_.keep(file("index").get(), "given");
+  store_.keep(file("index").get(), "given");
+  EXPECT_EQ(files_in(folder_ / "store/files"), 1u);
+}
+
+TEST_F(StoreTest, ADamagedFileIsNotFoundAndIsKeptAnew) {
+  const Digest digest = store_.keep(file("index").get(), "given").digest;
+  damage(folder_.path() / "store/files" / ("sha256-" + digest.hex()));
+  EXPECT_FALSE(store_.find(digest));
+  EXPECT_EQ(text_of(store_.keep(file("index").get(), "given").file), "index");
+  EXPECT_TRUE(store_.find(digest));
+}
+
+TEST_F(StoreTest, FindsAManifestOnlyAsItWasPut) {
+  const Digest digest = sha256(as_bytes("{}"));
+  EXPECT_FALSE(store_.find_manifest(digest));
+  store_.put_manifest(digest, "{}");
+  EXPECT_EQ(store_.find_manifest(digest), "{}");
+  damage(folder_.path() / "store/manifests" / ("sha256-" + digest.hex() + ".json"));
+  EXPECT_FALSE(store_.find_manifest(digest));
+}
+
+TEST_F(StoreTest, RemembersBindingsByMount) {
+  const Binding binding{sha256(as_bytes("layer")), sha256(as_bytes("index")), sha256(as_bytes("zinfo"))};
+  EXPECT_FALSE(store_.find_binding("tools"));
+  store_.put_binding("tools", binding);
+  EXPECT_EQ(store_.find_binding("tools"), binding);
+  EXPECT_FALSE(store_.find_binding("other"));
+  EXPECT_EQ(Store(folder_ / "store").find_binding("tools"), binding);
+}
+
+TEST_F(StoreTest, SaysWhatToDoWithADamagedBinding) {
+  store_.put_binding("tools", {sha256(as_bytes("layer")), sha256(as_bytes("index")), std::nullopt});
+  damage(folder_.path() / "store/bindings/tools.json");
+  EXPECT_THROW(store_.find_binding("tools"), Error);
+}
+
+}  // namespace
+}  // namespace erofs_oci
