@@ -113,8 +113,7 @@ TEST_F(BlobTest, ResumesABodyThatStalls) {
 TEST_F(BlobTest, TriesAgainWhenTheServerIsBusy) {
   for (const int status : {429, 500, 502, 503, 504}) {
     const auto blob = open();
-    bool busy = true;
-    server_.intercept([&](const SeenRequest&) -> std::optional<Reply> {
+    server_.intercept([status, busy = true](const SeenRequest&) mutable -> std::optional<Reply> {
       if (!std::exchange(busy, false)) return std::nullopt;
       return Reply::text(status, "");
     });
@@ -124,8 +123,7 @@ TEST_F(BlobTest, TriesAgainWhenTheServerIsBusy) {
 
 TEST_F(BlobTest, WaitsAsLongAsTheServerAsks) {
   const auto blob = open(RetrySettings());
-  bool busy = true;
-  server_.intercept([&](const SeenRequest&) -> std::optional<Reply> {
+  server_.intercept([busy = true](const SeenRequest&) mutable -> std::optional<Reply> {
     if (!std::exchange(busy, false)) return std::nullopt;
     return Reply::text(429, "").with("Retry-After", "1");
   });
