@@ -121,9 +121,9 @@ std::vector<UniqueFd> reconnect_kernel_transport(const MountState& state) {
   const auto device = nbd::KernelDevice::find(state.identifier());
   if (!device) throw Error(ErrorKind::not_found, "its nbd device is gone; unmount it and mount it again");
   nbd::Netlink netlink;
-  UniqueFd socket = nbd::reattach(netlink, device->index(), state.identifier(), Clock::now() + kReattachLimit);
-  device->set_queue(queue_settings(state));
-  return only(with_large_buffer(std::move(socket)));
+  // The queue keeps its settings; to write them would wait, in the kernel, for the reads that wait for us.
+  return only(with_large_buffer(
+      nbd::reattach(netlink, device->index(), state.identifier(), Clock::now() + kReattachLimit)));
 }
 
 }  // namespace erofs_oci

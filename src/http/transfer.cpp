@@ -224,12 +224,24 @@ void Transfer::finish(CURLcode result) {
   complete(std::move(failure_));
 }
 
+namespace {
+
+/// curl's sentence without the time that it took, so that the same failure is told in the same words.
+std::string without_time(std::string reason) {
+  const size_t begin = reason.find(" after ");
+  const size_t end = reason.find(" ms", begin);
+  const bool is_time = end != std::string::npos && parse_u64(std::string_view(reason).substr(begin + 7, end - begin - 7));
+  return is_time ? reason.erase(begin, end + 3 - begin) : reason;
+}
+
+}  // namespace
+
 Error Transfer::error_of(CURLcode result) const {
   long os_errno = 0;
   ::curl_easy_getinfo(handle_.get(), CURLINFO_OS_ERRNO, &os_errno);
   const char* reason = message_[0] != '\0' ? message_.data() : ::curl_easy_strerror(result);
   return Error(kind_of(result), errno_of(result, os_errno),
-               fmt::format("{}: {}", host_of(request_.url), printable(reason)));
+               fmt::format("{}: {}", host_of(request_.url), printable(without_time(reason))));
 }
 
 }  // namespace erofs_oci::http
