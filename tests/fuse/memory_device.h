@@ -35,19 +35,26 @@ class MemoryDevice : public BlockDevice {
   }
 
   /// From now on reads are kept until let_go().
-  void hold() {
+  void hold(bool holding = true) {
     MutexLock lock(mutex_);
-    holding_ = true;
+    holding_ = holding;
   }
-  /// Answers the reads that were kept, on the calling thread, the last one first.
+  /// Answers the reads that were kept, on the calling thread, the last one first, and keeps no more.
   void let_go() {
-    std::vector<std::function<void()>> held;
+    hold(false);
+    while (answer_one()) continue;
+  }
+  /// Answers the read that was kept last; false where there is none.
+  bool answer_one() {
+    std::function<void()> answer;
     {
       MutexLock lock(mutex_);
-      holding_ = false;
-      held.swap(held_);
+      if (held_.empty()) return false;
+      answer = std::move(held_.back());
+      held_.pop_back();
     }
-    std::ranges::for_each(held.rbegin(), held.rend(), [](auto& answer) { answer(); });
+    answer();
+    return true;
   }
   void wait_for_held(size_t count) {
     MutexLock lock(mutex_);
