@@ -16,36 +16,14 @@ namespace {
 constexpr size_t kMaxOptions = 64;
 
 /// Whole options, and such that take a value after '='.
+// clang-format off
 constexpr auto kKnown = std::to_array<std::string_view>({
-    "ro",
-    "dev",
-    "nodev",
-    "suid",
-    "nosuid",
-    "exec",
-    "noexec",
-    "atime",
-    "noatime",
-    "relatime",
-    "strictatime",
-    "diratime",
-    "nodiratime",
-    "nosymfollow",
-    "user_xattr",
-    "nouser_xattr",
-    "acl",
-    "noacl",
-    "dax",
-    "dax=always",
-    "dax=never",
-    "cache_strategy=disabled",
-    "cache_strategy=readahead",
-    "cache_strategy=readaround",
-    "context=",
-    "fscontext=",
-    "defcontext=",
-    "rootcontext=",
+    "ro", "dev", "nodev", "suid", "nosuid", "exec", "noexec", "noatime", "relatime", "strictatime",
+    "diratime", "nodiratime", "symfollow", "nosymfollow", "user_xattr", "nouser_xattr", "acl", "noacl",
+    "dax", "dax=always", "dax=never", "cache_strategy=disabled", "cache_strategy=readahead",
+    "cache_strategy=readaround", "context=", "fscontext=", "defcontext=", "rootcontext="
 });
+// clang-format on
 
 /// What people bring from fstab or from mount.erofs, and what to write here.
 constexpr auto kInstead = std::to_array<std::pair<std::string_view, std::string_view>>({
@@ -68,8 +46,8 @@ constexpr auto kOpposites = std::to_array<std::pair<std::string_view, std::strin
     {"dev", "nodev"},
     {"suid", "nosuid"},
     {"exec", "noexec"},
-    {"atime", "noatime"},
     {"diratime", "nodiratime"},
+    {"symfollow", "nosymfollow"},
     {"user_xattr", "nouser_xattr"},
     {"acl", "noacl"},
     {"dax=always", "dax=never"},
