@@ -5,10 +5,11 @@
 needs_fuse
 export HOME=$T
 
+within=() # what `run` is called by
 # refused WORDS-PATTERN CASE: `run` of the definition
 refused() {
   local code=0 last
-  timeout 100 "$BIN/erofs-oci" run "$T/$name.toml" >"$T/run.out" 2>"$T/run.err" || code=$?
+  timeout 100 "${within[@]}" "$BIN/erofs-oci" run "$T/$name.toml" >"$T/run.out" 2>"$T/run.err" || code=$?
   last=$(tail -n 1 "$T/run.err")
   ((code == 1)) || die "$2: exit code $code: $last"
   grep -qiE "$1" <<<"$last" || die "$2: it does not say /$1/: $last"
@@ -70,6 +71,16 @@ refused_busy() {
 refused_busy
 define_golden 'mountpiont = "/x"'
 refused "mountpiont.*mountpoint" 'key that is not known'
+
+within=(unshare --mount bash -c 'mount --bind /dev/null /dev/fuse && exec "$@"' -)
+fresh
+refused 'fuse' 'no fuse where fuse is asked for'
+if [[ ! -d /sys/module/nbd ]] && ! modprobe --quiet --dry-run nbd 2>/dev/null; then
+  change transport 'transport = "auto"'
+  refused 'nbd.*fuse|fuse.*nbd' 'neither nbd nor fuse'
+fi
+within=()
+
 stop_registry
 fresh
 refused "${registry#*:}|connect|refused|answer" 'registry that is stopped'
