@@ -23,7 +23,7 @@ change() { sed -i "s|^$1 = .*|$2|" "$T/$name.toml"; }
 
 start_registry
 push team/tools "$oci_gzip" "$data/layer.tar.gz" >/dev/null
-fresh() { define_golden 'transport = "fuse"' 'start_timeout = "4s"'; }
+fresh() { define_golden 'transport = "fuse"' 'start_timeout = "60s"'; }
 
 fresh; change image "image = \"$registry/team/nothing:1.0\""
 refused 'team/nothing.*(not|404|unknown)|(not|404|unknown).*team/nothing' 'image that is not there'
@@ -82,5 +82,5 @@ fi
 within=()
 
 stop_registry
-fresh
+fresh; change start_timeout 'start_timeout = "4s"'
 refused "${registry#*:}|connect|refused|answer" 'registry that is stopped'
