@@ -56,6 +56,12 @@ MountState new_state(const Definition& definition, const OpenReply& opened, cons
   return state;
 }
 
+bool is_served_by(DaemonClient& daemon, const MountState& state) {
+  return std::ranges::any_of(daemon.status(state.name()), [&](const MountStatus& status) {
+    return status.generation == state.generation;
+  });
+}
+
 }  // namespace
 
 MountState Mounter::mount(const Definition& definition) {
@@ -127,15 +133,25 @@ void Mounter::undo(const MountState& state) {
   states_.remove(state.name());
 }
 
-/// A filesystem may live on in another mount namespace; ending its device would fail the reads there.
+/// A filesystem may live on in another mount namespace; ending its device would fail the reads there. Where nobody
+/// serves it they fail anyhow, and to open it would wait for an answer that never comes.
 void Mounter::disconnect_device(const MountState& state) {
   const auto device = find_own_device(state);
   if (!device) return;
-  if (device->is_in_use()) {
+  if (is_served(state) && device->is_in_use()) {
     throw make_error(ErrorKind::busy, "{} is unmounted here, but still in use in another mount namespace; it is served on",
                      device->path());
   }
   nbd::Netlink().disconnect(device->index());
+}
+
+bool Mounter::is_served(const MountState& state) {
+  try {
+    DaemonClient daemon(state.control_socket);
+    return is_served_by(daemon, state);
+  } catch (const Error&) {
+    return false;  // no daemon, no service
+  }
 }
 
 /// Unmounting works without the daemon; a daemon that is gone has nothing to close.
@@ -155,11 +171,7 @@ void Mounter::reattach(const std::string& name) {
 
 void Mounter::reattach_locked(const MountState& state) {
   DaemonClient daemon(state.control_socket);
-  const auto known = daemon.status(state.name());
-  const bool served = std::ranges::any_of(known, [&](const MountStatus& status) {
-    return status.generation == state.generation;
-  });
-  if (served) return;
+  if (is_served_by(daemon, state)) return;
   report_("is handed to a new daemon");
   const OpenReply opened = daemon.open(state.definition, state.image_digest, [](const OpenProgress&) {});
   if (opened.size_bytes != state.size_bytes || opened.block_size != state.block_size) {

@@ -32,7 +32,8 @@ class Mounter {
   static void serve(const MountState& state, const std::vector<UniqueFd>& fds, DaemonClient& daemon);
   void reattach_locked(const MountState& state);
   void undo(const MountState& state);
-  void disconnect_device(const MountState& state);
+  static bool is_served(const MountState& state);
+  static void disconnect_device(const MountState& state);
   void close_in_daemon(const MountState& state);
 
   MountStates& states_;

@@ -72,7 +72,7 @@ fs::path state_folder(const User& user, const fs::path& folder) {
 }
 
 /// In the child: gives up every right and becomes the daemon.
-[[noreturn]] void become_daemon(const User& user, const fs::path& program, const fs::path& folder, pid_t parent) {
+[[noreturn]] void become_daemon(const User& user, int program, const fs::path& folder, pid_t parent) {
   if (::geteuid() == 0) {
     if (::setgroups(0, nullptr) != 0 || ::setresgid(user.gid, user.gid, user.gid) != 0 ||
         ::setresuid(user.uid, user.uid, user.uid) != 0) {
@@ -85,8 +85,10 @@ fs::path state_folder(const User& user, const fs::path& folder) {
   ::setsid();  // the terminal's ^C is for the parent, which unmounts first
   const std::string socket = folder / "control";
   const std::string state = state_folder(user, folder);
-  ::execl(program.c_str(), "erofs-ocid", "--listen", socket.c_str(), "--state-dir", state.c_str(), nullptr);
-  child_fails(program.c_str());
+  std::string words[] = {"erofs-ocid", "--listen", socket, "--state-dir", state};
+  char* arguments[] = {words[0].data(), words[1].data(), words[2].data(), words[3].data(), words[4].data(), nullptr};
+  ::fexecve(program, arguments, environ);  // it may lie in a folder that only root may enter
+  child_fails("erofs-ocid: exec");
 }
 
 bool wait_for_exit(int pid_fd, std::chrono::milliseconds limit) {
@@ -99,11 +101,12 @@ bool wait_for_exit(int pid_fd, std::chrono::milliseconds limit) {
 PrivateDaemon::PrivateDaemon() {
   const User user = daemon_user();
   const fs::path program = daemon_program();
+  const UniqueFd executable = open_file(program, O_RDONLY);
   folder_ = make_folder(user);
   const pid_t parent = ::getpid();
   pid_ = ::fork();
   if (pid_ < 0) throw errno_error("fork");
-  if (pid_ == 0) become_daemon(user, program, folder_, parent);
+  if (pid_ == 0) become_daemon(user, executable.get(), folder_, parent);
   pid_fd_ = UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
   const auto deadline = std::chrono::steady_clock::now() + kStartLimit;
   while (!fs::is_socket(socket())) {

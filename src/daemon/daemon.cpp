@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -91,6 +92,7 @@ void wait_for_end(const UniqueFd& signals, const ServiceManager& manager) {
 }  // namespace
 
 int run_daemon(const DaemonOptions& options) {
+  ::prctl(PR_SET_NAME, "erofs-ocid");  // one that was started by descriptor is named after its number
   tame_heap();
   raise_descriptor_limit();
   const UniqueFd signals = termination_signals();

@@ -63,7 +63,9 @@ struct MountTable::Mount {
     MutexLock lock(mutex);
     if (transport) transport->stop(drain);
   }
+  /// Nobody waits any more for what is still being fetched.
   void end() {
+    for (const auto& blob : source.blobs) blob->fail_pending(Error(ErrorKind::unavailable, ECANCELED, "unmounted"));
     MutexLock lock(mutex);
     transport.reset();
   }

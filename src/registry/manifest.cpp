@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/manifest.h"
 
-#include <array>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -129,59 +128,6 @@ std::string platforms_of(const Index& index) {
 
 }  // namespace
 
-LayerFormat layer_format(std::string_view type) {
-  struct Known {
-    std::string_view type;
-    LayerFormat format;
-  };
-  static constexpr std::array<Known, 12> kKnown{{
-      {"application/vnd.oci.image.layer.v1.tar", LayerFormat::tar},
-      {"application/vnd.oci.image.layer.v1.tar+gzip", LayerFormat::tar_gzip},
-      {"application/vnd.oci.image.layer.v1.tar+zstd", LayerFormat::tar_zstd},
-      {"application/vnd.oci.image.layer.nondistributable.v1.tar", LayerFormat::tar},
-      {"application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", LayerFormat::tar_gzip},
-      {"application/vnd.oci.image.layer.nondistributable.v1.tar+zstd", LayerFormat::tar_zstd},
-      {"application/vnd.docker.image.rootfs.diff.tar", LayerFormat::tar},
-      {"application/vnd.docker.image.rootfs.diff.tar.gzip", LayerFormat::tar_gzip},
-      {"application/vnd.docker.image.rootfs.diff.tar.zstd", LayerFormat::tar_zstd},
-      {"application/vnd.docker.image.rootfs.foreign.diff.tar", LayerFormat::tar},
-      {"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", LayerFormat::tar_gzip},
-      {"application/vnd.erofs.layer.v1", LayerFormat::erofs},
-  }};
-  for (const Known& known : kKnown) {
-    if (type == known.type) return known.format;
-  }
-  return type.ends_with(".erofs") ? LayerFormat::erofs : LayerFormat::unknown;
-}
-
-std::string_view to_string(LayerFormat format) {
-  switch (format) {
-    case LayerFormat::tar:
-      return "tar";
-    case LayerFormat::tar_gzip:
-      return "tar+gzip";
-    case LayerFormat::tar_zstd:
-      return "tar+zstd";
-    case LayerFormat::erofs:
-      return "erofs";
-    case LayerFormat::unknown:
-      break;
-  }
-  return "unknown";
-}
-
-void verify(const Descriptor& descriptor, std::string_view content, std::string_view what) {
-  if (content.size() != descriptor.size_bytes) {
-    throw make_error(ErrorKind::corrupt, "{}: {} bytes came, its descriptor says {}", what, content.size(),
-                     descriptor.size_bytes);
-  }
-  const Digest digest = sha256(as_bytes(content));
-  if (digest != descriptor.digest) {
-    throw make_error(ErrorKind::corrupt, "{}: its SHA-256 is {}, {} was asked for", what, digest.hex(),
-                     descriptor.digest.hex());
-  }
-}
-
 std::string manifest_accept() {
   return fmt::format("{}, {}, {}, {}", kOciIndex, kDockerList, kOciManifest, kDockerManifest);
 }
@@ -210,14 +156,14 @@ Index parse_index(std::string_view text, std::string_view name) {
   });
 }
 
-const Descriptor& select_platform(const Index& index, const Platform& platform, std::string_view name) {
+const Descriptor& select_platform(const Index& index, const Platform& platform) {
   for (const Platform& candidate : platform.runs()) {
     for (const Descriptor& entry : index.manifests) {
       if (is_image(entry) && *entry.platform == candidate) return entry;
     }
   }
-  throw make_error(ErrorKind::not_found, "image {} has no manifest for {}; it has: {}", name,
-                   to_string(platform), platforms_of(index));
+  throw make_error(ErrorKind::not_found, "it has no manifest for {}; it has: {}", to_string(platform),
+                   platforms_of(index));
 }
 
 size_t select_layer(const Manifest& manifest, std::string_view which, std::string_view name) {

@@ -4,13 +4,13 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/digest.h"
+#include "registry/descriptor.h"
 #include "registry/platform.h"
 
 namespace erofs_oci::registry {
@@ -19,31 +19,6 @@ constexpr uint64_t kManifestLimit =
     4 * kMiB;  ///< distribution-spec, "Pushing Manifests": what registries must take
 constexpr size_t kMaxLayers = 1000;
 constexpr size_t kMaxIndexEntries = 10000;
-
-enum class LayerFormat { tar, tar_gzip, tar_zstd, erofs, unknown };
-
-/// What a layer of this media type is: OCI and Docker spelling, nondistributable ones too, and EROFS blobs
-/// (types that end in ".erofs", application/vnd.erofs.layer.v1).
-LayerFormat layer_format(std::string_view media_type);
-std::string_view to_string(LayerFormat format);
-
-/// A pointer to content (OCI image-spec, descriptor.md).
-struct Descriptor {
-  std::string media_type;
-  Digest digest;
-  uint64_t size_bytes = 0;  ///< less than 2^63
-  std::vector<std::string> urls;
-  std::map<std::string, std::string> annotations;
-  std::optional<Platform> platform;
-  std::vector<std::string> os_features;
-  std::string artifact_type;
-
-  LayerFormat format() const { return layer_format(media_type); }
-};
-
-/// Content must have the size and the SHA-256 that `descriptor` states; Error corrupt otherwise, naming
-/// `what`.
-void verify(const Descriptor& descriptor, std::string_view content, std::string_view what);
 
 /// An image (OCI image-spec, manifest.md; Docker's schema 2).
 struct Manifest {
@@ -74,7 +49,7 @@ Index parse_index(std::string_view json, std::string_view name);
 /// The entry of `index` for `platform`: an image, not an attestation, an artifact or an alternative for
 /// another snapshotter; the best of those that the platform runs, then the first. Error not_found lists what
 /// there is.
-const Descriptor& select_platform(const Index& index, const Platform& platform, std::string_view name);
+const Descriptor& select_platform(const Index& index, const Platform& platform);
 
 /// The number of the layer that `which`, a decimal number or a digest, stands for. Error not_found says what
 /// there is: "image X has 3 layers, 0 to 2; layer 7 was asked for".

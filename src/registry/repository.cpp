@@ -92,7 +92,7 @@ http::Task<ResolvedImage> Repository::resolve_parts(const Reference& reference, 
   Document document = co_await fetch_manifest(selector, reference.digest);
   if (is_index(document.text, document.content_type, "manifest")) {
     const Index index = parse_index(document.text, "index");
-    const Descriptor entry = select_platform(index, platform, name);
+    const Descriptor entry = select_platform(index, platform);
     image.index_digest = document.digest;
     image.platform = entry.platform;
     const std::string chosen = to_string(entry.digest);
