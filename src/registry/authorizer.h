@@ -11,17 +11,9 @@
 #include "http/flight.h"
 #include "registry/challenge.h"
 #include "registry/credentials.h"
+#include "registry/token.h"
 
 namespace erofs_oci::registry {
-
-/// A bearer token as a token server answered it (distribution: docs/spec/auth/token.md).
-struct Token {
-  Secret value;
-  std::chrono::seconds lifetime{60};  ///< the specification's default
-};
-
-/// Error corrupt for anything but an object with "token" or "access_token".
-Token parse_token(std::string_view json);
 
 /// Finds out how one server wants to be asked for one repository, and keeps the answer fresh: a token is
 /// renewed in the background ahead of its end, and at once when the server refuses it. However many requests
@@ -58,8 +50,7 @@ class Authorizer : public std::enable_shared_from_this<Authorizer> {
   http::Task<Token> fetch_token();
   http::Task<http::Response> ask_token_server();
   http::Task<http::Response> follow_redirects(const http::Request& first);
-  http::Request token_request() const;
-  http::Request oauth_request() const;
+  void apply_settings(http::Request& request) const;
   void use_basic();
   std::string server() const;
 

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "base/text.h"
+#include "http/url.h"
 
 namespace erofs_oci::registry {
 namespace {
@@ -192,6 +193,7 @@ http::Task<Answer> Blob::get_from_registry(Get& get) {
   // Layers that must not be distributed are elsewhere (OCI image-spec, descriptor.md, urls).
   for (const std::string& url : descriptor_.urls) {
     if (answer.response.status != 404) break;
+    if (!http::is_https(url) && !repository_->settings().insecure) continue;
     get.location = url;
     answer = co_await repository_->get(get);
   }

@@ -23,8 +23,8 @@ struct TrafficCounters {
 /// What to get from a repository.
 struct Get {
   std::string path;  ///< below /v2/<repository>/: "manifests/latest", "blobs/sha256:…"
-  std::string
-      location;  ///< a URL to start from instead, as an earlier Answer gave it; never gets the credentials
+  /// A URL to start from instead; credentials go there only if it is the endpoint's own.
+  std::string location;
   std::string accept;
   std::optional<ByteRange> range;
   http::BodySink* sink = nullptr;  ///< may be begun anew where a transfer breaks and another host is tried
@@ -37,14 +37,9 @@ struct Get {
 
 struct Answer {
   http::Response response;  ///< of any status but a redirect or a first 401
-  std::string
-      location;  ///< where a redirect led, if that is another server: likely a signed URL, so never logged
+  /// Where a redirect led, if that is another server; likely a signed URL, so it is never logged.
+  std::string location;
 };
-
-/// Where the redirect `response` leads. Error denied: from https to http, unless `insecure`.
-std::string redirect_target(const http::Response& response, bool insecure);
-bool is_redirect(int status);
-constexpr int kMaxRedirects = 5;
 
 /// Gets things of one repository from one endpoint: authorizes, and follows redirects, on which credentials
 /// are left behind. One try only. Belongs to the transfer thread.

@@ -35,12 +35,12 @@ http::Task<Answer> Repository::get(const Get& get) {
       co_return co_await host->get(get);
     } catch (const Error& error) {
       if (host->has_answered() || error.kind() != ErrorKind::unavailable) throw;
-      // Where nobody listens, https and http fail in the same words.
-      const bool news = failure && std::string_view(failure->what()) != error.what();
-      if (!failure || news) {
-        failure = failure ? Error(error.kind(), error.errno_value(),
-                                  fmt::format("{}; {}", failure->what(), error.what()))
-                          : error;
+      if (!failure) {
+        failure = error;
+      } else if (std::string_view(failure->what()) !=
+                 error.what()) {  // where nobody listens, both say the same
+        failure =
+            Error(error.kind(), error.errno_value(), fmt::format("{}; {}", failure->what(), error.what()));
       }
     }
   }
@@ -87,7 +87,6 @@ http::Task<Repository::Document> Repository::fetch_manifest(const std::string& s
 http::Task<ResolvedImage> Repository::resolve_parts(const Reference& reference, const Platform& platform) {
   ResolvedImage image;
   image.reference = reference;
-  const std::string name = to_string(reference);
   const std::string selector = reference.selector();
   Document document = co_await fetch_manifest(selector, reference.digest);
   if (is_index(document.text, document.content_type, "manifest")) {

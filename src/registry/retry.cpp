@@ -2,7 +2,9 @@
 #include "registry/retry.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "base/text.h"
 #include "http/url.h"
@@ -76,7 +78,8 @@ milliseconds Retry::delay_after(const Failure& failure) {
         failure.error.kind(), failure.error.errno_value(),
         fmt::format("{} after {} {}", failure.error.what(), failures_, failures_ == 1 ? "try" : "tries"));
   }
-  const double jitter = std::uniform_real_distribution<double>(0, 1)(random_);
+  std::random_device random;
+  const double jitter = std::uniform_real_distribution<double>(0, 1)(random);
   const milliseconds delay = backoff_delay(settings_, failures_, jitter, failure.retry_after);
   return time_left ? std::min(delay, *time_left) : delay;  // the last try is made at the deadline
 }

@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <optional>
-#include <random>
 #include <string_view>
 
 #include "base/error.h"
@@ -58,7 +57,6 @@ class Retry {
   const RetrySettings& settings_;
   std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
   unsigned failures_ = 0;
-  std::minstd_rand random_{std::random_device{}()};
 };
 
 }  // namespace erofs_oci::registry

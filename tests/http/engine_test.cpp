@@ -7,6 +7,7 @@
 #include <atomic>
 #include <future>
 
+#include "http/curl_error.h"
 #include "http/event.h"
 #include "http/loopback_server.h"
 
@@ -224,6 +225,14 @@ TEST_F(EngineTest, ARefusedConnectionIsUnavailable) {
   EXPECT_EQ(error->kind(), ErrorKind::unavailable);
   EXPECT_EQ(error->errno_value(), ECONNREFUSED);
   EXPECT_EQ(std::string(error->what()).find("signature"), std::string::npos) << error->what();
+}
+
+TEST_F(EngineTest, TheSameFailureIsToldInTheSameWords) {
+  const Error error =
+      curl_error(CURLE_COULDNT_CONNECT, 0, "example.com:443",
+                 "Failed to connect to example.com port 443 after 12 ms: Couldn't connect to server");
+  EXPECT_STREQ(error.what(),
+               "example.com:443: Failed to connect to example.com port 443: Couldn't connect to server");
 }
 
 TEST_F(EngineTest, AnUnknownHostIsUnavailable) {

@@ -5,6 +5,7 @@
 
 #include "registry/blob.h"
 #include "registry/blob_fixture.h"
+#include "registry/redirect.h"
 
 namespace erofs_oci::registry {
 namespace {

@@ -154,7 +154,7 @@ class NginxTest : public testing::Test {
         << folder_.read("openssl.log");
     folder_.write("files/blob", content_);
     folder_.write("signature.conf", "set $good 1;");
-    folder_.write("nginx.conf", configuration());
+    folder_.write("nginx.conf", configuration("ssl http2"));
     nginx_.emplace(
         std::vector<std::string>{*nginx, "-p", folder_.path(), "-c", "nginx.conf", "-e", "error.log"},
         folder_.path() / "nginx.log");
@@ -163,7 +163,15 @@ class NginxTest : public testing::Test {
     settings_.ca_pem = folder_.read("cert.pem");
   }
 
-  std::string configuration() const {
+  void start() {
+    const std::string nginx = *find_program("nginx");
+    nginx_.emplace(
+        std::vector<std::string>{nginx, "-p", folder_.path(), "-c", "nginx.conf", "-e", "error.log"},
+        folder_.path() / "nginx.log");
+    ASSERT_TRUE(test::wait_for(port_) && test::wait_for(storage_port_)) << folder_.read("nginx.log");
+  }
+
+  std::string configuration(const char* tls) const {
     return fmt::format(R"(
 user root; daemon off; pid nginx.pid; worker_processes 1; error_log error.log;
 events {{ }}
@@ -173,7 +181,7 @@ http {{
   access_log access.log test;
   ssl_certificate cert.pem; ssl_certificate_key key.pem;
   server {{
-    listen 127.0.0.1:{0} ssl http2;
+    listen 127.0.0.1:{0} {3};
     include signature.conf;
     location /v2/team/tools/blobs/ {{ return 307 https://127.0.0.1:{1}/blob?signature=$good; }}
     location /v2/team/downgrade/blobs/ {{ return 307 http://127.0.0.1:{2}/blob; }}
@@ -190,13 +198,13 @@ http {{
   }}
 }}
 )",
-                       port_, storage_port_, plain_port_);
+                       port_, storage_port_, plain_port_, tls);
   }
 
-  std::shared_ptr<Blob> open(const char* repository_name = "team/tools") {
+  std::shared_ptr<Blob> open(const char* repository_name = "team/tools", RetrySettings reading = {}) {
     const Reference reference = Reference::parse(fmt::format("127.0.0.1:{}/{}", port_, repository_name));
     const auto repository = std::make_shared<Repository>(engine_, reference, settings_);
-    return engine_.run(Blob::open(repository, descriptor_of(content_, ""), RetrySettings()));
+    return engine_.run(Blob::open(repository, descriptor_of(content_, ""), reading));
   }
   size_t log_count(std::string_view part) {
     const std::string log = folder_.read("access.log");
@@ -266,6 +274,18 @@ TEST_F(NginxTest, ARedirectOutOfHttpsIsRefusedUnlessInsecure) {
               HasSubstr("redirects from https to plain http"));
   settings_.insecure = true;
   EXPECT_EQ(PendingRead(*open("team/downgrade"), {0, 1000}).wait(), content_.substr(0, 1000));
+}
+
+TEST_F(NginxTest, ARegistryThatSpokeHttpsIsNotAskedOverPlainHttpLater) {
+  settings_.insecure = true;
+  const auto blob = open("team/tools", FakeRegistry::impatient());
+  nginx_.reset();
+  folder_.write("nginx.conf", configuration(""));
+  folder_.write("signature.conf", "set $good 2;");  // so that a read has to go to the registry again
+  start();
+  EXPECT_EQ(error_of([&] { PendingRead(*blob, {0, 1000}).wait(); }).kind(), ErrorKind::unavailable);
+  nginx_.reset();
+  EXPECT_EQ(log_count(fmt::format("HTTP/1.1 {} 307", port_)), 0u);
 }
 
 TEST_F(NginxTest, AMalformedCaIsInvalid) {
