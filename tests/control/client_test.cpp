@@ -82,6 +82,21 @@ TEST(Client, ReportsADaemonThatClosesInsteadOfAnswering) {
   EXPECT_EQ(outcome("", call), "unavailable 5: the daemon closed the control connection");
 }
 
+TEST(Client, SaysWhatTheDaemonSaidBeforeItClosed) {
+  int fds[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+  Client client{UniqueFd(fds[0])};
+  const std::string reply = std::string(R"({"error":"org.varlink.service.PermissionDenied"})") + '\0';
+  ASSERT_EQ(::send(fds[1], reply.data(), reply.size(), 0), static_cast<ssize_t>(reply.size()));
+  UniqueFd(fds[1]).reset();
+  try {
+    client.call("Status", json::object(), {}, soon());
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::denied);
+  }
+}
+
 TEST(Client, StreamEndsWithAnErrorAfterProgress) {
   int progress = 0;
   const std::string bytes = std::string(R"({"parameters":{"done":1},"continues":true})") + '\0' +
