@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/fs_context.h"
+#include "base/log.h"
 #include "base/proc_path.h"
 #include "base/read_ahead.h"
 #include "mount/loop_device.h"
@@ -63,9 +64,15 @@ void ScopedMount::attach(const Mountpoint& mountpoint) {
 }
 
 ScopedMount::~ScopedMount() {
+  if (!root_) return;
   // By the descriptor, so that it is this mount whatever has happened to the path; lazily, since the
   // descriptor itself keeps it busy.
-  if (root_) ::umount2(proc_path(root_.get()).c_str(), MNT_DETACH);
+  ::umount2(proc_path(root_.get()).c_str(), MNT_DETACH);
+  try {
+    remove_from_utab(target_);
+  } catch (const Error& error) {
+    logf(LogLevel::debug, "{}; ignoring", error.what());
+  }
 }
 
 ScopedMount mount_erofs(const MountRequest& request) {

@@ -41,7 +41,6 @@ void record_in_utab(const std::string& source, const std::filesystem::path& targ
   if (!fs) throw system_error(ENOMEM, "libmount");
   check(mnt_fs_set_source(fs.get(), source.c_str()), target);
   check(mnt_fs_set_target(fs.get(), target.c_str()), target);
-  check(mnt_fs_set_root(fs.get(), "/"), target);
   check(mnt_fs_set_options(fs.get(), fmt::format("{}", fmt::join(options, ",")).c_str()), target);
   update(target, fs.get());
 }

@@ -41,8 +41,9 @@ TEST_F(MountTest, MountsABlockDeviceThatVanishesWithTheMount) {
 }
 
 TEST_F(MountTest, MountIsUndoneUnlessItIsReleased) {
-  mount_erofs_file(image_fd_.get(), 4096, {.mountpoint = target()});
+  mount_erofs_file(image_fd_.get(), 4096, {.mountpoint = target(), .options = {"_netdev"}});
   EXPECT_FALSE(find_mount(target()));
+  EXPECT_THAT(utab(), testing::Not(HasSubstr(target().native())));
   mount_erofs_file(image_fd_.get(), 4096, {.mountpoint = target()}).release();
   EXPECT_TRUE(find_mount(target()));
 }
