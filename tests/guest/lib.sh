@@ -251,13 +251,14 @@ stored_descriptors() { systemctl show --property NFileDescriptorStore --value er
 # --- the state of the system ---
 
 # leftovers: nothing of a mount is left
+no_loop_devices() { [[ -z $(losetup --list --noheadings --output NAME) ]]; }
+
 leftovers() {
   local found
   for found in /sys/block/nbd*/pid; do
     [[ ! -e $found ]] || die "left behind: connected device $found"
   done
-  found=$(losetup --list --noheadings --output NAME,BACK-FILE)
-  [[ -z $found ]] || die "left behind: loop device $found"
+  wait_until 10 no_loop_devices # udev may still probe one that is to vanish
   found=$(findmnt --noheadings --types erofs || true)
   [[ -z $found ]] || die "left behind: mount $found"
   found=$(pgrep --list-full --exact erofs-oci || true)
