@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "cli/mounter.h"
 #include "cli/private_daemon.h"
+#include "config/capabilities.h"
 #include "config/definition_file.h"
 
 namespace erofs_oci {
@@ -72,6 +73,7 @@ int reattach_command(const std::string& name) {
 
 int check_command(const std::string& name_or_file, bool online) {
   const Definition definition = definition_of(name_or_file);
+  with_context(definition.name, [&] { check_capabilities(definition); });
   if (online) {
     PrivateDaemon daemon;
     const OpenReply opened = DaemonClient(daemon.socket()).open(definition, std::nullopt, [](const OpenProgress&) {});

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/credentials.h"
+#include "config/capabilities.h"
 #include "config/image_source.h"
 
 namespace erofs_oci {
@@ -62,6 +63,7 @@ DaemonClient::DaemonClient(const std::string& socket) : client_(connect(socket))
 
 OpenReply DaemonClient::open(const Definition& definition, const std::optional<Digest>& pinned,
                              const ProgressSink& progress) {
+  check_capabilities(definition);
   FdList fds;
   OpenRequest request;
   request.definition = definition;
