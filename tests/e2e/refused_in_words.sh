@@ -72,12 +72,14 @@ refused_busy
 define_golden 'mountpiont = "/x"'
 refused "mountpiont.*mountpoint" 'key that is not known'
 
-within=(unshare --mount bash -c 'mount --bind /dev/null /dev/fuse && exec "$@"' -)
-fresh
-refused 'fuse' 'no fuse where fuse is asked for'
-if [[ ! -d /sys/module/nbd ]] && ! modprobe --quiet --dry-run nbd 2>/dev/null; then
-  change transport 'transport = "auto"'
-  refused 'nbd.*fuse|fuse.*nbd' 'neither nbd nor fuse'
+if unshare --mount true 2>/dev/null; then # not in a chroot
+  within=(unshare --mount bash -c 'mount --bind /dev/null /dev/fuse && exec "$@"' -)
+  fresh
+  refused 'fuse' 'no fuse where fuse is asked for'
+  if [[ ! -d /sys/module/nbd ]] && ! modprobe --quiet --dry-run nbd 2>/dev/null; then
+    change transport 'transport = "auto"'
+    refused 'nbd.*fuse|fuse.*nbd' 'neither nbd nor fuse'
+  fi
 fi
 within=()
 
