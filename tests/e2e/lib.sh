@@ -116,6 +116,7 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1}
 
 # start_export: serves $T/$name.toml on $T/nbd; its URI is $uri
 start_export() {
+  rm -f "$T/export.out" # the child truncates it later than we look at it
   "$BIN/erofs-oci" export "$T/$name.toml" --socket "$T/nbd" >"$T/export.out" 2>"$T/export.err" &
   export_pid=$!
   pids+=("$export_pid")
@@ -135,6 +136,7 @@ stop_export() {
 
 # start_run: mounts $T/$name.toml on $T/mnt
 start_run() {
+  rm -f "$T/run.out"
   "$BIN/erofs-oci" run "$T/$name.toml" >"$T/run.out" 2>"$T/run.err" &
   run_pid=$!
   pids+=("$run_pid")
