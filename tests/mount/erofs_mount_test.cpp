@@ -2,8 +2,14 @@
 #include "mount/erofs_mount.h"
 
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <sys/statvfs.h>
+#include <sys/prctl.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
+
+#include <csignal>
+#include <cstring>
 
 #include "mount/loop_device.h"
 #include "mount/mount_table.h"
@@ -111,6 +117,30 @@ TEST_F(MountTest, SymlinkIsFollowedInParentsAloneAndTheTargetIsFreeOfIt) {
       error_of([&] { mount_erofs_file(image_fd_.get(), 4096, {.mountpoint = folder_ / "last/"}); });
   EXPECT_EQ(error.kind(), ErrorKind::invalid);
   EXPECT_THAT(error.what(), HasSubstr("is a symbolic link"));
+}
+
+TEST_F(MountTest, AutomountThatWaitsIsNotTriggeredAndGetsItsMount) {
+  int requests[2];  // the kernel's to the automounter, which never answers
+  ASSERT_EQ(::pipe2(requests, O_CLOEXEC), 0);
+  const UniqueFd reader(requests[0]);
+  const UniqueFd writer(requests[1]);
+  const pid_t automounter = ::fork();  // leads a process group that this test is not in
+  if (automounter == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::setpgid(0, 0);
+    ::pause();
+  }
+  ::setpgid(automounter, automounter);
+  const auto options = fmt::format("fd={},pgrp={},minproto=5,maxproto=5,direct", writer.get(), automounter);
+  const int mounted = ::mount("systemd-1", target().c_str(), "autofs", 0, options.c_str());
+  const int errno_value = errno;
+  if (mounted == 0) mount_erofs_file(image_fd_.get(), 4096, {.mountpoint = target()}).release();
+  ::kill(automounter, SIGKILL);
+  ::waitpid(automounter, nullptr, 0);
+  if (mounted != 0) GTEST_SKIP() << "needs a kernel with autofs: " << std::strerror(errno_value);
+  EXPECT_EQ(hello(), "hello\n");
+  pollfd request{reader.get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&request, 1, 0), 0);
 }
 
 }  // namespace
