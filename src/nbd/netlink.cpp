@@ -159,6 +159,11 @@ void Netlink::subscribe() {
   nl_socket_disable_seq_check(events_.get());
   check(nl_socket_add_membership(events_.get(), group), "joining the nbd driver's netlink group");
   check(nl_socket_set_nonblocking(events_.get()), "generic netlink");
+  // Should events be lost all the same, that is no error: who waits for one looks again after a while anyway.
+  const int on = 1;
+  if (::setsockopt(nl_socket_get_fd(events_.get()), SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on) != 0) {
+    throw errno_error("generic netlink");
+  }
 }
 
 Netlink::Message Netlink::new_message(uint8_t command) const {
