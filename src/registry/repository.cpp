@@ -35,12 +35,12 @@ http::Task<Answer> Repository::get(const Get& get) {
       co_return co_await host->get(get);
     } catch (const Error& error) {
       if (host->has_answered() || error.kind() != ErrorKind::unavailable) throw;
+      // Where nobody listens, https and http fail in the same words.
       if (!failure) {
         failure = error;
-      } else if (std::string_view(failure->what()) !=
-                 error.what()) {  // where nobody listens, both say the same
-        failure =
-            Error(error.kind(), error.errno_value(), fmt::format("{}; {}", failure->what(), error.what()));
+      } else if (std::string_view(failure->what()) != error.what()) {
+        const std::string both = fmt::format("{}; {}", failure->what(), error.what());
+        failure = Error(error.kind(), error.errno_value(), both);
       }
     }
   }

@@ -21,9 +21,9 @@ struct ResolvedImage {
   Digest manifest_digest;
   std::string manifest_json;  ///< the bytes that the digest covers
   Manifest manifest;
-  std::optional<Platform>
-      platform;  ///< none: the reference names an image, not an index, so nothing was chosen
-  std::optional<Digest> index_digest;  ///< of the index it was chosen from
+  std::optional<Digest>
+      index_digest;                  ///< of the index it was chosen from; none: the reference names an image
+  std::optional<Platform> platform;  ///< as that index says
 };
 
 /// A repository of a registry: "registry.example.com/team/tools". Shared by those who read its blobs; must

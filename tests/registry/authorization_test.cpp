@@ -156,13 +156,30 @@ TEST_F(TokenTest, NoReadFailsWhereTokensEndBeforeTheirTime) {
   EXPECT_GE(tokens.server().seen().size(), 4u);
 }
 
-TEST_F(TokenTest, ATokenIsRenewedBeforeTheRegistryRefusesIt) {
-  TokenServer tokens{seconds(1), seconds(10)};
-  read_for(milliseconds(1500), tokens);
-  EXPECT_GE(tokens.server().seen().size(), 2u);
-  size_t without = 0;
-  for (const SeenRequest& request : blob_requests()) without += request.header("Authorization").empty();
-  EXPECT_EQ(without, 1u);
+TEST_F(TokenTest, ATokenIsRenewedInTheBackgroundAheadOfItsEnd) {
+  TokenServer tokens{seconds(2), seconds(10)};
+  use(tokens);
+  const auto blob = open();
+  std::this_thread::sleep_for(milliseconds(1600));
+  read(*blob, {0, 100});
+  EXPECT_EQ(blob_requests().back().header("Authorization"), "Bearer token-0");
+  for (int i = 0; i < 1000 && tokens.server().seen().size() < 2; ++i)
+    std::this_thread::sleep_for(milliseconds(1));
+  read(*blob, {0, 100});
+  EXPECT_EQ(blob_requests().back().header("Authorization"), "Bearer token-1");
+  server_.intercept(nullptr);
+}
+
+TEST_F(TokenTest, ARefusalOfATokenThatWasRenewedMeanwhileFetchesNoOther) {
+  const auto authorizer = std::make_shared<Authorizer>(
+      *engine_, Authorizer::Settings{.origin = server_.server().url(""), .repository = "team/tools"});
+  http::Response refusal;
+  refusal.headers.add("WWW-Authenticate",
+                      fmt::format(R"(Bearer realm="{}")", tokens_.server().url("/token")));
+  engine_->run(authorizer->renew(refusal, 0, nullptr));
+  engine_->run(authorizer->renew(refusal, 0, nullptr));
+  EXPECT_EQ(tokens_.server().seen().size(), 1u);
+  EXPECT_EQ(engine_->run(authorizer->current(nullptr)).generation, 1u);
 }
 
 TEST_F(TokenTest, ATokenServerThatIsBusyIsAskedAgain) {

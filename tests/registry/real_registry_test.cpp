@@ -201,10 +201,13 @@ http {{
                        port_, storage_port_, plain_port_, tls);
   }
 
-  std::shared_ptr<Blob> open(const char* repository_name = "team/tools", RetrySettings reading = {}) {
+  std::shared_ptr<Blob> open(const char* repository_name = "team/tools", RetrySettings reading = {},
+                             std::vector<std::string> urls = {}) {
     const Reference reference = Reference::parse(fmt::format("127.0.0.1:{}/{}", port_, repository_name));
     const auto repository = std::make_shared<Repository>(engine_, reference, settings_);
-    return engine_.run(Blob::open(repository, descriptor_of(content_, ""), reading));
+    Descriptor descriptor = descriptor_of(content_, "");
+    descriptor.urls = std::move(urls);
+    return engine_.run(Blob::open(repository, descriptor, reading));
   }
   size_t log_count(std::string_view part) {
     const std::string log = folder_.read("access.log");
@@ -286,6 +289,14 @@ TEST_F(NginxTest, ARegistryThatSpokeHttpsIsNotAskedOverPlainHttpLater) {
   EXPECT_EQ(error_of([&] { PendingRead(*blob, {0, 1000}).wait(); }).kind(), ErrorKind::unavailable);
   nginx_.reset();
   EXPECT_EQ(log_count(fmt::format("HTTP/1.1 {} 307", port_)), 0u);
+}
+
+TEST_F(NginxTest, ALayerElsewhereIsTakenByHttpsOnlyUnlessInsecure) {
+  const std::vector<std::string> urls{fmt::format("http://127.0.0.1:{}/blob", plain_port_)};
+  const char* absent = "team/absent";
+  EXPECT_EQ(error_of([&] { open(absent, RetrySettings(), urls); }).kind(), ErrorKind::not_found);
+  settings_.insecure = true;
+  EXPECT_EQ(PendingRead(*open(absent, RetrySettings(), urls), {0, 1000}).wait(), content_.substr(0, 1000));
 }
 
 TEST_F(NginxTest, AMalformedCaIsInvalid) {
