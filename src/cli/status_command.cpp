@@ -87,7 +87,7 @@ void print_table(const std::vector<MountStatus>& mounts) {
   for (const MountStatus& mount : mounts) {
     const std::string over(mount.transport ? to_string(*mount.transport) : "-");
     fmt::print(kRow, cut(mount.name, 14), to_string(mount.health), over, human_size(mount.size_bytes),
-               fetched(mount.counters), cut(mount.mountpoint.value_or("-"), 14));
+               fetched(mount.counters), mount.mountpoint.value_or("-"));
     if (mount.reason) fmt::print("  {}\n", *mount.reason);
   }
 }
