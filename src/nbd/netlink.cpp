@@ -238,9 +238,9 @@ bool Netlink::wait_for_dead_link(int index, Deadline deadline) {
   bool dead = false;
   while (!dead && poll_until(nl_socket_get_fd(events_.get()), deadline)) {
     receive(events_.get(), [&](nlmsghdr* event) {
+      if (event->nlmsg_type != family_ || !genlmsg_valid_hdr(event, 0)) return;
       const auto* const header = static_cast<genlmsghdr*>(nlmsg_data(event));
-      if (event->nlmsg_type == family_ && header->cmd == NBD_CMD_LINK_DEAD && index_in(event) == index)
-        dead = true;
+      if (header->cmd == NBD_CMD_LINK_DEAD && index_in(event) == index) dead = true;
     });
   }
   return dead;

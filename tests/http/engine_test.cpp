@@ -189,7 +189,7 @@ TEST_F(EngineTest, AStallAfterABurstIsSeenInTime) {
   request.limits.stall = milliseconds(200);
   const auto before = std::chrono::steady_clock::now();
   EXPECT_EQ(error_of(request)->errno_value(), ETIMEDOUT);
-  EXPECT_LT(std::chrono::steady_clock::now() - before, milliseconds(1000));
+  EXPECT_LT(std::chrono::steady_clock::now() - before, milliseconds(3000));
   EXPECT_EQ(sink.body.size(), 1'000'000u);
 }
 

@@ -165,8 +165,7 @@ TEST_F(TokenTest, ATokenIsRenewedInTheBackgroundAheadOfItsEnd) {
   EXPECT_EQ(blob_requests().back().header("Authorization"), "Bearer token-0");
   for (int i = 0; i < 1000 && tokens.server().seen().size() < 2; ++i)
     std::this_thread::sleep_for(milliseconds(1));
-  read(*blob, {0, 100});
-  EXPECT_EQ(blob_requests().back().header("Authorization"), "Bearer token-1");
+  EXPECT_EQ(tokens.server().seen().size(), 2u);
   server_.intercept(nullptr);
 }
 
