@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
@@ -44,7 +45,10 @@ Server::Server(UniqueFd listener, std::vector<Method> methods, uid_t owner, Serv
   const int flags = ::fcntl(listener_.get(), F_GETFL);
   if (flags < 0 || ::fcntl(listener_.get(), F_SETFL, flags | O_NONBLOCK) != 0)
     throw errno_error("control socket");
-  acceptor_ = std::jthread([this] { accept_until(stop_.get_token()); });
+  acceptor_ = std::jthread([this] {
+    ::pthread_setname_np(::pthread_self(), "acceptor");
+    accept_until(stop_.get_token());
+  });
 }
 
 Server::~Server() {
@@ -110,6 +114,7 @@ void Server::start(Connection connection, bool privileged, const std::stop_token
 }
 
 void Server::serve(Worker& worker, const std::stop_token& stop) {
+  ::pthread_setname_np(::pthread_self(), "control");
   try {
     Session(worker.connection, methods_, limits_, worker.privileged).run(stop);
   } catch (const std::exception& error) {

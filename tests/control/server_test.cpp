@@ -8,6 +8,7 @@
 #include <barrier>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <future>
 #include <thread>
 
@@ -170,6 +171,24 @@ TEST_F(ServerTest, HandsDescriptorsToTheHandlerAndClosesWhatItLeaves) {
   char buffer[8];
   EXPECT_EQ(::read(read_end.get(), buffer, sizeof buffer), 1);
   EXPECT_EQ(::read(read_end.get(), buffer, sizeof buffer), 0) << "the server still holds the write end";
+}
+
+/// Whether a thread of this process has that name.
+bool has_thread(const std::string& name) {
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string comm;
+    if (std::getline(std::ifstream(task.path() / "comm"), comm) && comm == name) return true;
+  }
+  return false;
+}
+
+TEST_F(ServerTest, NamesItsThreads) {
+  serve({{"Look", Method::Right::anyone, Method::Replies::one, [](Call&) {
+            return json{{"acceptor", has_thread("acceptor")}, {"control", has_thread("control")}};
+          }}});
+  const json names = client().call("Look", json::object(), {}, soon());
+  EXPECT_TRUE(names["acceptor"]);
+  EXPECT_TRUE(names["control"]);
 }
 
 TEST_F(ServerTest, RunsHandlersOfDifferentConnectionsAtTheSameTime) {
