@@ -18,6 +18,7 @@ struct Call {
   PeerCredentials peer;
   bool more = false;     ///< the caller takes a stream of replies
   std::stop_token stop;  ///< the server stops: give up with Error unavailable
+  std::string subject;   ///< set by the handler, for the log: the mount that the call is about
   /// Sends a reply that is not the last, where the caller asked for more; else does nothing. Error
   /// unavailable where the caller is gone or does not read.
   std::function<void(nlohmann::json)> progress;

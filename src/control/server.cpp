@@ -35,12 +35,14 @@ struct Server::Worker {
   std::jthread thread;  // last: joined before the rest goes
 };
 
-Server::Server(UniqueFd listener, std::vector<Method> methods, uid_t owner, ServerLimits limits)
+Server::Server(UniqueFd listener, std::vector<Method> methods, uid_t owner, ServerLimits limits,
+               LogLevel refusals)
     : listener_(std::move(listener)),
       wake_(make_eventfd()),
       methods_(std::move(methods)),
       owner_(owner),
-      limits_(limits) {
+      limits_(limits),
+      refusals_(refusals) {
   // What poll() has announced may be gone by accept().
   const int flags = ::fcntl(listener_.get(), F_GETFL);
   if (flags < 0 || ::fcntl(listener_.get(), F_SETFL, flags | O_NONBLOCK) != 0)
@@ -116,7 +118,7 @@ void Server::start(Connection connection, bool privileged, const std::stop_token
 void Server::serve(Worker& worker, const std::stop_token& stop) {
   ::pthread_setname_np(::pthread_self(), "control");
   try {
-    Session(worker.connection, methods_, limits_, worker.privileged).run(stop);
+    Session(worker.connection, methods_, limits_, worker.privileged, refusals_).run(stop);
   } catch (const std::exception& error) {
     logf(LogLevel::debug, "control connection: {}; closing it", error.what());
   }

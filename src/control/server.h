@@ -20,8 +20,10 @@ class Server {
  public:
   /// Serves from now on. `listener` is listening already, made by the caller or handed over by the service
   /// manager, which keeps it in use: it is closed but never shut down. `owner` is the uid that may call
-  /// everything, beside 0.
-  Server(UniqueFd listener, std::vector<Method> methods, uid_t owner = 0, ServerLimits limits = {});
+  /// everything, beside 0. `refusals` is the level at which calls that fail are logged; the caller is told
+  /// anyway.
+  Server(UniqueFd listener, std::vector<Method> methods, uid_t owner = 0, ServerLimits limits = {},
+         LogLevel refusals = LogLevel::error);
   /// stop()
   ~Server();
   Server(const Server&) = delete;
@@ -48,6 +50,7 @@ class Server {
   const std::vector<Method> methods_;
   const uid_t owner_;
   const ServerLimits limits_;
+  const LogLevel refusals_;
   std::stop_source stop_;
   Mutex mutex_;
   std::list<Worker> workers_ GUARDED_BY(mutex_);

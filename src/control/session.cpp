@@ -114,19 +114,29 @@ json Session::reply_of_service(const Request& request) const {
 
 json Session::run_handler(const Method& method, Request& request, const std::stop_token& stop) {
   Call call{
-      std::move(request.parameters), std::move(request.fds), connection_.peer(), request.more, stop, {}};
+      std::move(request.parameters), std::move(request.fds), connection_.peer(), request.more, stop, {}, {}};
   call.progress = [&](json parameters) {
     if (request.more) send({{"parameters", std::move(parameters)}, {"continues", true}});
   };
   try {
     return {{"parameters", method.handler(call)}};
   } catch (const Error& error) {
-    logf(LogLevel::info, "{} for uid {}: {}", method.name, call.peer.uid, error.what());
+    log_refusal(method, call, error);
     return failed_reply(error);
   } catch (const std::exception& error) {
     logf(LogLevel::error, "{} for uid {}: {}", method.name, call.peer.uid, error.what());
     return failed_reply(Error(ErrorKind::system, fmt::format("{}: {}", method.name, error.what())));
   }
+}
+
+/// The one place where a call that failed is logged. Whoever may only ask cannot fill the log.
+void Session::log_refusal(const Method& method, const Call& call, const Error& error) const {
+  const LogLevel level = method.right == Method::Right::owner ? refusals_ : LogLevel::debug;
+  if (call.subject.empty()) {
+    return logf(level, "{} for uid {}: {}", method.name, call.peer.uid, error.what());
+  }
+  log(level, fmt::format("{}: {} for uid {}: {}", call.subject, method.name, call.peer.uid, error.what()),
+      {{"MOUNT", call.subject}});
 }
 
 void Session::send(const json& reply) {

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
+#include "base/log.h"
 #include "control/method.h"
 
 namespace erofs_oci {
@@ -22,9 +24,14 @@ struct ServerLimits {
 class Session {
  public:
   /// `methods` and `limits` outlive the session. `privileged`: the peer may call what is for the owner.
+  /// `refusals` is the level at which calls that fail are logged.
   Session(Connection& connection, const std::vector<Method>& methods, const ServerLimits& limits,
-          bool privileged)
-      : connection_(connection), methods_(methods), limits_(limits), privileged_(privileged) {}
+          bool privileged, LogLevel refusals)
+      : connection_(connection),
+        methods_(methods),
+        limits_(limits),
+        privileged_(privileged),
+        refusals_(refusals) {}
 
   /// Until the peer leaves, is idle for too long, or `stop` is requested. Throws Error where the peer breaks
   /// the protocol or does not read: the connection must be closed.
@@ -37,12 +44,14 @@ class Session {
   nlohmann::json reply_to(Request& request, const std::stop_token& stop);
   nlohmann::json reply_of_service(const Request& request) const;
   nlohmann::json run_handler(const Method& method, Request& request, const std::stop_token& stop);
+  void log_refusal(const Method& method, const Call& call, const Error& error) const;
   void send(const nlohmann::json& reply);
 
   Connection& connection_;
   const std::vector<Method>& methods_;
   const ServerLimits& limits_;
   const bool privileged_;
+  const LogLevel refusals_;
 };
 
 }  // namespace erofs_oci

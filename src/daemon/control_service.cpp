@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/log.h"
 #include "control/messages.h"
 
 namespace erofs_oci {
@@ -53,17 +52,13 @@ OpenInput open_input(Call& call) {
 json open(MountTable& mounts, Call& call) {
   const auto stage = [&call](const std::string& name) { call.progress(to_json(OpenProgress{name, 0, 0})); };
   OpenInput input = open_input(call);
-  const std::string name = input.definition.name;
-  try {
-    return to_json(mounts.open(std::move(input), stage));
-  } catch (const Error& error) {
-    log(LogLevel::error, name + ": " + error.what(), {{"MOUNT", name}});
-    throw;
-  }
+  call.subject = input.definition.name;
+  return to_json(mounts.open(std::move(input), stage));
 }
 
 json serve(MountTable& mounts, Call& call) {
   const auto request = from_json<ServeRequest>(call.parameters);
+  call.subject = request.name;
   std::vector<UniqueFd> fds;
   for (const FdIndex index : request.fds) fds.push_back(take_fd(call.fds, index, "fds"));
   mounts.serve(request, std::move(fds));
@@ -86,7 +81,9 @@ std::vector<Method> control_methods(MountTable& mounts) {
   methods.push_back({.name = "Open", .right = owner, .handler = [&](Call& call) { return open(mounts, call); }});
   methods.push_back({.name = "Serve", .right = owner, .handler = [&](Call& call) { return serve(mounts, call); }});
   methods.push_back({.name = "Close", .right = owner, .handler = [&](Call& call) {
-                       mounts.close(from_json<CloseRequest>(call.parameters));
+                       const auto request = from_json<CloseRequest>(call.parameters);
+                       call.subject = request.name;
+                       mounts.close(request);
                        return json::object();
                      }});
   methods.push_back({.name = "Status", .right = anyone, .handler = [&](Call& call) {

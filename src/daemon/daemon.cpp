@@ -109,7 +109,9 @@ int run_daemon(const DaemonOptions& options) {
   http::Engine engine({.transfers_per_host = settings.connections_per_host});
   SourceOpener opener(engine, loader, workers, store);
   MountTable mounts(opener, manager, std::move(passed));
-  Server server(std::move(listener), control_methods(mounts), ::getuid());
+  // A daemon of one command leaves it to that command to say what was refused.
+  const LogLevel refusals = options.listen ? LogLevel::debug : LogLevel::error;
+  Server server(std::move(listener), control_methods(mounts), ::getuid(), {}, refusals);
 
   manager.ready("serving");
   wait_for_end(signals, manager);

@@ -13,6 +13,8 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "base/mutex.h"
 #include "control/server_fixture.h"
 
 namespace erofs_oci {
@@ -143,6 +145,52 @@ TEST_F(ServerTest, CarriesAnErrorOfAHandlerToTheCaller) {
   EXPECT_EQ(error.kind(), ErrorKind::busy);
   EXPECT_EQ(error.errno_value(), EBUSY);
   EXPECT_STREQ(error.what(), "in use by a shell");
+}
+
+/// Gathers what is logged, of any level, while it lives.
+class LogOfTest {
+ public:
+  LogOfTest() {
+    set_log_level(LogLevel::debug);
+    set_log_sink([this](LogLevel level, std::string_view message, const LogFields& fields) {
+      const MutexLock lock(mutex_);
+      lines_.push_back(fmt::format("{} {}", static_cast<int>(level), message));
+      for (const auto& [key, value] : fields) lines_.back() += fmt::format(" {}={}", key, value);
+    });
+  }
+  ~LogOfTest() {
+    set_log_sink([](LogLevel, std::string_view, const LogFields&) {});
+    set_log_level(LogLevel::info);
+  }
+  std::vector<std::string> lines() {
+    const MutexLock lock(mutex_);
+    return lines_;
+  }
+
+ private:
+  Mutex mutex_;
+  std::vector<std::string> lines_ GUARDED_BY(mutex_);
+};
+
+TEST_F(ServerTest, LogsARefusalOnceWithItsMount) {
+  LogOfTest log;
+  serve({{"Open", Method::Right::owner, Method::Replies::one, [](Call& call) -> json {
+            call.subject = "tools";
+            throw Error(ErrorKind::busy, "in use by a shell");
+          }}});
+  error_of([&] { client().call("Open", json::object(), {}, soon()); });
+  server_.reset();
+  const std::string line =
+      fmt::format("3 tools: Open for uid {}: in use by a shell MOUNT=tools", ::geteuid());
+  EXPECT_THAT(log.lines(), ElementsAre(line));
+}
+
+TEST_F(ServerTest, LogsNoQuestionThatFailsAboveDebug) {
+  LogOfTest log;
+  serve({failing()});
+  error_of([&] { client().call("Fail", json::object(), {}, soon()); });
+  server_.reset();
+  EXPECT_THAT(log.lines(), ElementsAre(fmt::format("7 Fail for uid {}: in use by a shell", ::geteuid())));
 }
 
 TEST_F(ServerTest, SurvivesAHandlerThatThrowsAnythingElse) {

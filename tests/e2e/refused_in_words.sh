@@ -14,6 +14,7 @@ refused() {
   ((code == 1)) || die "$2: exit code $code: $last"
   grep -qiE "$1" <<<"$last" || die "$2: it does not say /$1/: $last"
   [[ ! -s $T/run.out ]] || die "$2: it said $(<"$T/run.out")"
+  (($(grep -cF -- "${last#erofs-oci: "$name": }" "$T/run.err") == 1)) || die "$2: said more than once: $(<"$T/run.err")"
   check_sanitizers
   nothing_left
   ok "$2: $last"
