@@ -3,6 +3,11 @@
 
 #include <fcntl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <cstring>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -12,12 +17,34 @@
 namespace erofs_oci::fuse {
 namespace {
 
-UniqueFd open_connection() {
-  // Non-blocking, so that a server's poll and read do not hang where a predecessor took the request in
-  // between.
-  std::optional<UniqueFd> fd = try_open_file("/dev/fuse", O_RDWR | O_NONBLOCK);
-  if (!fd) throw Error(ErrorKind::unsupported, "this kernel has no fuse driver: /dev/fuse does not exist");
-  return std::move(*fd);
+/// MISC_MAJOR and FUSE_MINOR (include/linux/miscdevice.h).
+constexpr unsigned kFuseMajor = 10;
+constexpr unsigned kFuseMinor = 229;
+
+bool is_fuse_device(const struct stat& info) {
+  return S_ISCHR(info.st_mode) && info.st_rdev == makedev(kFuseMajor, kFuseMinor);
+}
+
+/// What open(2) of the fuse device means by its errno, and the remedy.
+Error explain(int errno_value, const std::string& path) {
+  switch (errno_value) {
+    case ENOENT:
+      return make_error(ErrorKind::unsupported,
+                        "{} does not exist: load the module fuse, or pass the device into the container",
+                        path);
+    case ENODEV:
+    case ENXIO:
+      return make_error(ErrorKind::unsupported,
+                        "{} is there, but this kernel has no fuse driver: load the module fuse", path);
+    case EACCES:
+    case EPERM:
+      return make_error(
+          ErrorKind::denied,
+          "{}: {}; this needs root, and in a container the right to use that device (c {}:{} rw)", path,
+          std::strerror(errno_value), kFuseMajor, kFuseMinor);
+    default:
+      return system_error(errno_value, path);
+  }
 }
 
 UniqueFd mount_root(int connection, const std::string& identifier) {
@@ -34,8 +61,23 @@ UniqueFd mount_root(int connection, const std::string& identifier) {
 
 }  // namespace
 
+UniqueFd open_connection(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) throw explain(errno, path);
+  if (!is_fuse_device(info)) {
+    throw make_error(ErrorKind::unsupported,
+                     "{} is not the fuse device: remove it, and make it by mknod {} c {} {}", path, path,
+                     kFuseMajor, kFuseMinor);
+  }
+  // Non-blocking, so that a server's poll and read do not hang where a predecessor took the request in
+  // between.
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  if (!fd) throw explain(errno, path);
+  return fd;
+}
+
 FuseFile::FuseFile(const std::string& identifier)
-    : connection_(open_connection()), root_(mount_root(connection_.get(), identifier)) {}
+    : connection_(open_connection("/dev/fuse")), root_(mount_root(connection_.get(), identifier)) {}
 
 UniqueFd FuseFile::open() const {
   UniqueFd file = open_file(proc_path(root_.get()), O_RDONLY);

@@ -7,6 +7,10 @@
 
 namespace erofs_oci::fuse {
 
+/// Opens the fuse device at `path` ("/dev/fuse"), which begins a connection. Error unsupported where
+/// something else or no driver is there, denied without the right to it; both say what to do.
+UniqueFd open_connection(const std::string& path);
+
 /// A regular file whose bytes a fuse::Server answers: a FUSE filesystem that consists of its root alone, the
 /// root being the file. It is mounted but attached nowhere, so no other process can come across it, and it
 /// vanishes without a trace with its last user. Needs CAP_SYS_ADMIN; one thread at a time.

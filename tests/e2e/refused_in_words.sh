@@ -76,7 +76,7 @@ refused "mountpiont.*mountpoint" 'key that is not known'
 if unshare --mount true 2>/dev/null; then # not in a chroot
   within=(unshare --mount bash -c 'mount --bind /dev/null /dev/fuse && exec "$@"' -)
   fresh
-  refused 'fuse' 'no fuse where fuse is asked for'
+  refused '/dev/fuse is not the fuse device.*mknod' 'no fuse where fuse is asked for'
   if [[ ! -d /sys/module/nbd ]] && ! modprobe --quiet --dry-run nbd 2>/dev/null; then
     change transport 'transport = "auto"'
     refused 'nbd.*fuse|fuse.*nbd' 'neither nbd nor fuse'
