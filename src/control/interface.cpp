@@ -54,6 +54,7 @@ type MountSummary (name: string, generation: ?string, image: string, health: Hea
 # Called with more, it answers stage, done and total any number of times, continuing, and the rest at last.
 # pinned: the digest of the image to open again as it was, without asking the registry.
 # generation: which the mount is served under already.
+# What is not served when the connection ends is closed again.
 method Open(definition: object, files: Files, credentials: ?int, pinned: ?string) -> (
   stage: ?string,
   done: ?int,

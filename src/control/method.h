@@ -22,6 +22,9 @@ struct Call {
   /// Sends a reply that is not the last, where the caller asked for more; else does nothing. Error
   /// unavailable where the caller is gone or does not read.
   std::function<void(nlohmann::json)> progress;
+  /// Has something done when the connection ends, however it ends; it must not throw. For what the caller
+  /// owns only as long as it is there.
+  std::function<void(std::function<void()>)> at_end;
 };
 
 /// Returns the parameters of the (last) reply, an object; an Error that it throws is answered as one. Runs on

@@ -78,6 +78,10 @@ struct Session::Request {
   bool oneway = false;
 };
 
+Session::~Session() {
+  for (const auto& ending : endings_) ending();
+}
+
 void Session::run(const std::stop_token& stop) {
   connection_.set_max_message_bytes(privileged_ ? kMaxMessageBytes : kMaxQuestionBytes);
   while (!stop.stop_requested() && connection_.wait(deadline_in(limits_.idle))) {
@@ -113,8 +117,14 @@ json Session::reply_of_service(const Request& request) const {
 }
 
 json Session::run_handler(const Method& method, Request& request, const std::stop_token& stop) {
-  Call call{
-      std::move(request.parameters), std::move(request.fds), connection_.peer(), request.more, stop, {}, {}};
+  Call call{.parameters = std::move(request.parameters),
+            .fds = std::move(request.fds),
+            .peer = connection_.peer(),
+            .more = request.more,
+            .stop = stop,
+            .subject = {},
+            .progress = {},
+            .at_end = [this](std::function<void()> ending) { endings_.push_back(std::move(ending)); }};
   call.progress = [&](json parameters) {
     if (request.more) send({{"parameters", std::move(parameters)}, {"continues", true}});
   };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <stop_token>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,11 @@ class Session {
         privileged_(privileged),
         refusals_(refusals) {}
 
+  /// Does what handlers have left for the end.
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
   /// Until the peer leaves, is idle for too long, or `stop` is requested. Throws Error where the peer breaks
   /// the protocol or does not read: the connection must be closed.
   void run(const std::stop_token& stop);
@@ -52,6 +58,7 @@ class Session {
   const ServerLimits& limits_;
   const bool privileged_;
   const LogLevel refusals_;
+  std::vector<std::function<void()>> endings_;
 };
 
 }  // namespace erofs_oci

@@ -53,7 +53,9 @@ json open(MountTable& mounts, Call& call) {
   const auto stage = [&call](const std::string& name) { call.progress(to_json(OpenProgress{name, 0, 0})); };
   OpenInput input = open_input(call);
   call.subject = input.definition.name;
-  return to_json(mounts.open(std::move(input), stage));
+  MountTable::Opened opened = mounts.open(std::move(input), stage);
+  if (opened.abandon) call.at_end(std::move(opened.abandon));
+  return to_json(opened.reply);
 }
 
 json serve(MountTable& mounts, Call& call) {

@@ -41,6 +41,8 @@ struct MountTable::Mount {
   std::string generation GUARDED_BY(mutex);
   std::optional<TransportKind> kind GUARDED_BY(mutex);
   std::unique_ptr<Transport> transport GUARDED_BY(mutex);
+  bool closed GUARDED_BY(mutex) =
+      false;  // somebody found it before, and would serve what nobody finds any more
 
   bool is_served() const REQUIRES(mutex) { return transport && !health->has_ended(); }
 
@@ -67,7 +69,13 @@ struct MountTable::Mount {
   void end() {
     for (const auto& blob : source.blobs) blob->fail_pending(Error(ErrorKind::unavailable, ECANCELED, "unmounted"));
     MutexLock lock(mutex);
+    closed = true;
     transport.reset();
+  }
+  bool close_unless_served() {
+    MutexLock lock(mutex);
+    if (!transport) closed = true;
+    return closed;
   }
 
   MountStatus status() {
@@ -95,35 +103,53 @@ MountTable::~MountTable() { shut_down({}); }
 std::shared_ptr<MountTable::Mount> MountTable::find(const std::string& name) const {
   MutexLock lock(mutex_);
   const auto found = mounts_.find(name);
-  if (found == mounts_.end()) throw Error(ErrorKind::not_found, "the daemon has not opened it");
-  return found->second;
+  return found == mounts_.end() ? nullptr : found->second;
 }
 
-OpenReply MountTable::open(OpenInput input, const StageSink& stage) {
+std::optional<OpenReply> MountTable::describe_served(const std::string& name) const {
+  const auto mount = find(name);
+  if (!mount) return std::nullopt;
+  OpenReply reply = mount->describe();
+  if (!reply.generation) return std::nullopt;
+  return reply;
+}
+
+MountTable::Opened MountTable::open(OpenInput input, const StageSink& stage) {
   const std::string name = input.definition.name;
-  std::shared_ptr<Mount> known;
-  {
-    MutexLock lock(mutex_);
-    const auto found = mounts_.find(name);
-    if (found != mounts_.end()) known = found->second;
-  }
-  if (known) {
-    OpenReply reply = known->describe();
-    if (reply.generation) return reply;
-  }
+  if (auto reply = describe_served(name)) return {*std::move(reply), {}};
   auto mount = std::make_shared<Mount>();
   mount->definition = input.definition;
   mount->health = input.health = std::make_shared<MountHealth>(name);
   mount->source = opener_.open(std::move(input), stage);
-  const OpenReply reply = mount->describe();
-  MutexLock lock(mutex_);
-  mounts_[name] = std::move(mount);
-  return reply;
+  // The client may have given up meanwhile, and its successor have been quicker.
+  if (auto reply = describe_served(name)) return {*std::move(reply), {}};
+  std::shared_ptr<Mount> former = mount;
+  {
+    MutexLock lock(mutex_);
+    mounts_[name].swap(former);
+  }
+  return {mount->describe(), [this, weak = std::weak_ptr(mount)] {
+            if (const auto unserved = weak.lock()) abandon(unserved);
+          }};
+}
+
+void MountTable::abandon(const std::shared_ptr<Mount>& mount) {
+  if (!mount->close_unless_served()) return;
+  {
+    MutexLock lock(mutex_);
+    const auto found = mounts_.find(mount->definition.name);
+    if (found == mounts_.end() || found->second != mount) return;
+    mounts_.erase(found);
+  }
+  mount->end();
+  logf(LogLevel::info, "{}: its client left before it was served; closed", mount->definition.name);
 }
 
 void MountTable::serve(const ServeRequest& request, std::vector<UniqueFd> fds) {
   const std::shared_ptr<Mount> mount = find(request.name);
+  if (!mount) throw Error(ErrorKind::not_found, "the daemon has not opened it");
   MutexLock lock(mount->mutex);
+  if (mount->closed) throw Error(ErrorKind::not_found, "the daemon has closed it");
   mount->transport.reset();  // of a connection that is no more
   mount->generation = request.generation;
   mount->kind = request.transport;
@@ -181,13 +207,8 @@ bool MountTable::is_stored(const std::string& generation) const {
 }
 
 void MountTable::close(const CloseRequest& request) {
-  std::shared_ptr<Mount> mount;
-  {
-    MutexLock lock(mutex_);
-    const auto found = mounts_.find(request.name);
-    if (found == mounts_.end()) return;
-    mount = found->second;
-  }
+  const std::shared_ptr<Mount> mount = find(request.name);
+  if (!mount) return;
   const std::string generation = mount->current_generation();
   if (request.generation && *request.generation != generation && !generation.empty()) return;
   {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,8 +25,12 @@ class MountTable {
   MountTable(SourceOpener& opener, ServiceManager& manager, std::map<std::string, UniqueFd> stored);
   ~MountTable();
 
+  struct Opened {
+    OpenReply reply;
+    std::function<void()> abandon;  ///< closes it again, unless it has been served; empty where it was before
+  };
   /// Opens a source; a mount of that name that is served already is left as it is, and described.
-  OpenReply open(OpenInput input, const StageSink& stage);
+  Opened open(OpenInput input, const StageSink& stage);
   /// Serves an opened mount. Without descriptors, on those that were stored under the generation (fuse).
   void serve(const ServeRequest& request, std::vector<UniqueFd> fds);
   void close(const CloseRequest& request);
@@ -38,6 +43,8 @@ class MountTable {
   struct Mount;
 
   std::shared_ptr<Mount> find(const std::string& name) const;
+  std::optional<OpenReply> describe_served(const std::string& name) const;
+  void abandon(const std::shared_ptr<Mount>& mount);
   std::unique_ptr<Transport> make_transport(Mount& mount, const ServeRequest& request, std::vector<UniqueFd> fds);
   std::unique_ptr<Transport> start_fuse(Mount& mount, const std::string& generation, UniqueFd connection,
                                         TransportEnded ended);

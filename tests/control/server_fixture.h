@@ -49,7 +49,7 @@ inline Method counting() {
 }
 
 /// A Server on a socket in a folder of its own.
-class ServerFixture : public testing::Test {
+class ServerFixture : public ::testing::Test {
  protected:
   void SetUp() override {
     std::string pattern = "/tmp/control_test.XXXXXX";

@@ -230,6 +230,22 @@ bool has_thread(const std::string& name) {
   return false;
 }
 
+TEST_F(ServerTest, DoesWhatAHandlerLeftForTheEndOfTheConnection) {
+  std::promise<void> ended;
+  serve({echo(), {"Own", Method::Right::owner, Method::Replies::one, [&](Call& call) {
+                    call.at_end([&] { ended.set_value(); });
+                    return json::object();
+                  }}});
+  auto end = ended.get_future();
+  {
+    Client one = client();
+    one.call("Own", json::object(), {}, soon());
+    one.call("Echo", json::object(), {}, soon());
+    EXPECT_EQ(end.wait_for(0s), std::future_status::timeout);
+  }
+  EXPECT_EQ(end.wait_for(20s), std::future_status::ready);
+}
+
 TEST_F(ServerTest, NamesItsThreads) {
   serve({{"Look", Method::Right::anyone, Method::Replies::one, [](Call&) {
             return json{{"acceptor", has_thread("acceptor")}, {"control", has_thread("control")}};

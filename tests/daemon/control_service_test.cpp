@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/control_service.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+
+#include <array>
+#include <thread>
+
+#include "base/file.h"
+#include "base/temporary_folder.h"
+#include "control/server_fixture.h"
+
+namespace erofs_oci {
+namespace {
+
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+/// The daemon's methods on a socket.
+class ControlServiceTest : public ServerFixture {
+ protected:
+  void SetUp() override {
+    ServerFixture::SetUp();
+    ServerFixture::serve(control_methods(mounts_));
+  }
+  static void open(Client& client) {
+    const std::string image = TEST_DATA_DIR "/layer.erofs";
+    OpenRequest request;
+    request.definition.name = "tools";
+    request.definition.image = "file:" + image;
+    request.definition.mountpoint = "/mnt";
+    request.files.image = 0;
+    const UniqueFd file = open_file(image, O_RDONLY);
+    client.call("Open", to_json(request), std::array{file.get()}, soon());
+  }
+
+  testing::TemporaryFolder store_folder_;
+  MemoryBound memory_{64 * kMiB};
+  WorkerPool workers_{2};
+  SpanLoader loader_{memory_, workers_};
+  http::Engine engine_;
+  Store store_{store_folder_ / "store"};
+  SourceOpener opener_{engine_, loader_, workers_, store_};
+  ServiceManager manager_;
+  MountTable mounts_{opener_, manager_, {}};
+};
+
+TEST_F(ControlServiceTest, ClosesWhatAClientLeftUnserved) {
+  {
+    Client one = client();
+    open(one);
+    EXPECT_THAT(mounts_.status(std::nullopt), SizeIs(1));
+  }
+  const auto deadline = soon();
+  while (!mounts_.status(std::nullopt).empty() && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  EXPECT_THAT(mounts_.status(std::nullopt), IsEmpty());
+}
+
+}  // namespace
+}  // namespace erofs_oci
