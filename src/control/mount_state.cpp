@@ -99,7 +99,11 @@ void MountStates::remove(const std::string& name) const {
 std::vector<std::string> MountStates::names() const {
   std::vector<std::string> names;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder_ / "mounts", error)) {
+  const fs::path folder = folder_ / "mounts";
+  const fs::directory_iterator entries(folder, error);
+  if (error && error != std::errc::no_such_file_or_directory)
+    throw system_error(error.value(), folder.native());
+  for (const auto& entry : entries) {
     if (entry.path().extension() == ".json" && is_mount_name(entry.path().stem().native())) {
       names.push_back(entry.path().stem());
     }

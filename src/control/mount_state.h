@@ -53,7 +53,7 @@ class MountStates {
   std::optional<MountState> load(const std::string& name) const;
   void save(const MountState& state) const;
   void remove(const std::string& name) const;
-  /// Names with a state file, sorted.
+  /// Names with a state file, sorted. Error where the folder cannot be read; one that is missing has none.
   std::vector<std::string> names() const;
 
  private:

@@ -7,8 +7,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <algorithm>
@@ -22,6 +22,7 @@
 #include "daemon/service_manager.h"
 #include "daemon/source_opener.h"
 #include "daemon/store.h"
+#include "daemon/stored_descriptors.h"
 
 namespace erofs_oci {
 namespace {
@@ -102,6 +103,7 @@ int run_daemon(const DaemonOptions& options) {
   UniqueFd listener = take_listener(passed, options);
 
   ServiceManager manager;
+  drop_unclaimed(passed, MountStates(), manager);
   Store store(options.state_dir);
   MemoryBound memory(settings.memory_limit);
   WorkerPool workers(settings.workers.value_or(std::max(1u, std::thread::hardware_concurrency())));

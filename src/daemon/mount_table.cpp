@@ -5,14 +5,11 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "daemon/stored_descriptors.h"
 #include "fuse/request_table.h"
 
 namespace erofs_oci {
 namespace {
-
-/// Names in the descriptor store: what a FUSE connection needs to be taken over.
-std::string connection_name(const std::string& generation) { return generation + ".connection"; }
-std::string table_name(const std::string& generation) { return generation + ".table"; }
 
 Counters counters_of(const OpenedSource& source) {
   const ReadCounters& reads = source.device->counters();
@@ -206,9 +203,22 @@ bool MountTable::is_stored(const std::string& generation) const {
   return stored_.contains(connection_name(generation)) && stored_.contains(table_name(generation));
 }
 
+/// Ends the keeping of a generation; one that this life of the daemon has not taken over ends with it.
+void MountTable::forget_stored(const std::string& generation) {
+  if (generation.empty()) return;
+  for (const std::string& name : {connection_name(generation), table_name(generation)}) {
+    manager_.forget(name);
+    MutexLock lock(mutex_);
+    stored_.erase(name);
+  }
+}
+
 void MountTable::close(const CloseRequest& request) {
   const std::shared_ptr<Mount> mount = find(request.name);
-  if (!mount) return;
+  if (!mount) {
+    if (request.generation) forget_stored(*request.generation);
+    return;
+  }
   const std::string generation = mount->current_generation();
   if (request.generation && *request.generation != generation && !generation.empty()) return;
   {
@@ -216,7 +226,8 @@ void MountTable::close(const CloseRequest& request) {
     mounts_.erase(request.name);
   }
   mount->end();
-  for (const std::string& name : {connection_name(generation), table_name(generation)}) manager_.forget(name);
+  // One that was opened, but not served, has no generation; its client knows which it was to be.
+  forget_stored(generation.empty() ? request.generation.value_or("") : generation);
   logf(LogLevel::info, "{}: closed", request.name);
 }
 

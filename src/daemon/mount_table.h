@@ -50,6 +50,7 @@ class MountTable {
                                         TransportEnded ended);
   std::unique_ptr<Transport> resume_fuse(Mount& mount, const std::string& generation, TransportEnded ended);
   bool is_stored(const std::string& generation) const;
+  void forget_stored(const std::string& generation);
 
   SourceOpener& opener_;
   ServiceManager& manager_;

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/temporary_folder.h"
 #include "base/text.h"
+#include "daemon/stored_descriptors.h"
 
 namespace erofs_oci {
 namespace {
@@ -82,6 +83,21 @@ TEST_F(MountTableTest, AbandonsOnlyWhatThatClientOpened) {
   serve(random_hex_128());
   second.abandon();
   EXPECT_THAT(mounts_.status(std::nullopt), SizeIs(1));
+}
+
+TEST_F(MountTableTest, CloseDropsWhatWasStoredAndNotClaimed) {
+  const std::string generation = random_hex_128();
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+  const UniqueFd read_end(ends[0]);
+  std::map<std::string, UniqueFd> stored;
+  stored[connection_name(generation)] = UniqueFd(ends[1]);
+  MountTable mounts(opener_, manager_, std::move(stored));
+  char byte;
+  mounts.close({"tools", random_hex_128()});
+  EXPECT_EQ(::read(read_end.get(), &byte, 1), -1) << "it is of another generation";
+  mounts.close({"tools", generation});
+  EXPECT_EQ(::read(read_end.get(), &byte, 1), 0);
 }
 
 }  // namespace
