@@ -52,6 +52,7 @@ OpenInput open_input(Call& call) {
 json open(MountTable& mounts, Call& call) {
   const auto stage = [&call](const std::string& name) { call.progress(to_json(OpenProgress{name, 0, 0})); };
   OpenInput input = open_input(call);
+  input.stop = call.stop;
   call.subject = input.definition.name;
   MountTable::Opened opened = mounts.open(std::move(input), stage);
   if (opened.abandon) call.at_end(std::move(opened.abandon));

@@ -49,6 +49,10 @@ registry::RetrySettings reading_settings(const Definition& definition) {
   return settings;
 }
 
+Error given_up() {
+  return Error(ErrorKind::unavailable, ECANCELED, "the daemon is stopping");
+}
+
 std::string path_of(const std::optional<std::filesystem::path>& path) { return path ? path->native() : ""; }
 
 }  // namespace
@@ -81,6 +85,9 @@ struct SourceOpener::IndexFiles {
 
 OpenedSource SourceOpener::open(OpenInput input, const StageSink& stage) {
   const Layer layer = open_layer(input, stage);
+  const std::stop_callback give_up(input.stop, [&] {
+    if (layer.registry_blob) layer.registry_blob->fail_pending(given_up());
+  });
   const IndexFiles index = keep_index_files(input);
   OpenedSource opened;
   opened.image_digest = layer.image_digest;
@@ -122,6 +129,7 @@ SourceOpener::Layer SourceOpener::open_registry_layer(const OpenInput& input, co
   const Definition& definition = input.definition;
   const auto reference = registry::Reference::parse(definition.image);
   auto repository = std::make_shared<registry::Repository>(engine_, reference, access_settings(input));
+  const std::stop_callback give_up(input.stop, [&] { registry::Repository::cancel(repository, given_up()); });
   stage("resolving");
   const registry::ResolvedImage image = resolve(input, *repository, reference);
   if (!definition.layer && image.manifest.layers.size() != 1) {

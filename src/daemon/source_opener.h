@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,7 @@ struct OpenInput {
   /// Open exactly this image, from what the store knows of it: after a restart the registry need not be there.
   std::optional<Digest> pinned;
   std::shared_ptr<MountHealth> health;
+  std::stop_token stop;  ///< give up, with Error unavailable
 };
 
 /// A device and what it is made of.
