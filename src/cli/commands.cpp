@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "cli/mounter.h"
 #include "cli/private_daemon.h"
+#include "cli/termination.h"
 #include "config/capabilities.h"
 #include "config/definition_file.h"
 
@@ -41,10 +42,10 @@ void require_root(const char* command) {
 int mount_command(const std::string& name) {
   require_root("mount");
   const Definition definition = load_definition(find_definition(name));
+  const Termination termination;
   MountStates states;
-  const MountState state = with_context(name, [&] {
-    return Mounter(states, kControlSocket, reporter(name)).mount(definition);
-  });
+  const MountState state = with_context(
+      name, [&] { return Mounter(states, kControlSocket, reporter(name), &termination).mount(definition); });
   fmt::print("{}: mounted on {} over {}\n", name, state.definition.mountpoint.native(), to_string(state.transport));
   return 0;
 }
@@ -75,8 +76,11 @@ int check_command(const std::string& name_or_file, bool online) {
   const Definition definition = definition_of(name_or_file);
   with_context(definition.name, [&] { check_capabilities(definition); });
   if (online) {
+    const Termination termination;
     PrivateDaemon daemon;
-    const OpenReply opened = DaemonClient(daemon.socket()).open(definition, std::nullopt, [](const OpenProgress&) {});
+    const OpenReply opened =
+        DaemonClient(daemon.socket(), &termination).open(definition, std::nullopt, [](const OpenProgress&) {
+        });
     print_checked(definition);
     if (opened.image_digest) fmt::print("  digest      {}\n", to_string(*opened.image_digest));
     fmt::print("  size        {}\n", human_size(opened.size_bytes));

@@ -59,7 +59,10 @@ class FdList {
 
 }  // namespace
 
-DaemonClient::DaemonClient(const std::string& socket) : client_(connect(socket)) {}
+DaemonClient::DaemonClient(const std::string& socket, const Termination* termination)
+    : client_(connect(socket)) {
+  if (termination != nullptr) client_.set_interrupt(termination->fd());
+}
 
 OpenReply DaemonClient::open(const Definition& definition, const std::optional<Digest>& pinned,
                              const ProgressSink& progress) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/digest.h"
+#include "cli/termination.h"
 #include "control/client.h"
 #include "control/interface.h"
 #include "control/messages.h"
@@ -19,8 +20,9 @@ using ProgressSink = std::function<void(const OpenProgress&)>;
 /// The daemon's methods, typed, with a time limit each. One thread at a time.
 class DaemonClient {
  public:
-  /// Connects. Error unavailable, with what to do, where no daemon answers.
-  explicit DaemonClient(const std::string& socket = kControlSocket);
+  /// Connects. Error unavailable, with what to do, where no daemon answers. Calls end with interruption()
+  /// when `termination`, where it is given, says so.
+  explicit DaemonClient(const std::string& socket = kControlSocket, const Termination* termination = nullptr);
 
   /// Opens the local files that the definition names, finds its credentials, and has the daemon open the source.
   OpenReply open(const Definition& definition, const std::optional<Digest>& pinned, const ProgressSink& progress);

@@ -64,9 +64,17 @@ bool is_served_by(DaemonClient& daemon, const MountState& state) {
 
 }  // namespace
 
+/// Between two steps of a mount.
+void Mounter::passed(const char* step) const {
+  crash_point(step);
+  if (termination_ != nullptr) termination_->check();
+}
+
 MountState Mounter::mount(const Definition& definition) {
-  const UniqueFd lock = states_.lock(definition.name);
-  crash_point("locked");
+  const UniqueFd lock = states_.lock(definition.name, [this] {
+    if (termination_ != nullptr) termination_->check();
+  });
+  passed("locked");
   if (const auto state = states_.load(definition.name)) {
     if (state->phase == MountPhase::mounted && find_live_mount(*state)) {
       reattach_locked(*state);
@@ -81,31 +89,31 @@ MountState Mounter::mount(const Definition& definition) {
 
 MountState Mounter::mount_anew(const Definition& definition) {
   check_mountpoint(definition);
-  DaemonClient daemon(control_socket_);
+  DaemonClient daemon(control_socket_, termination_);
   const OpenReply opened = daemon.open(definition, std::nullopt, [this](const OpenProgress& progress) {
     report_(progress.stage);
   });
-  crash_point("opened");
+  passed("opened");
   MountState state = new_state(definition, opened, control_socket_);
   const OnFailure close([&] { close_in_daemon(state); });
   states_.save(state);
   const OnFailure forget([&] { states_.remove(state.name()); });
-  crash_point("state-written");
+  passed("state-written");
   const auto transport = make_kernel_transport(state);
   state.transport = transport->kind();
   state.nbd_index = transport->nbd_index();
   states_.save(state);
-  crash_point("connected");
+  passed("connected");
   serve(state, transport->take_daemon_fds(), daemon);
-  crash_point("served");
+  passed("served");
   transport->wait_until_ready();
-  crash_point("queue-set");
+  passed("queue-set");
   ScopedMount mounted = transport->mount({.source = {}, .mountpoint = definition.mountpoint, .options = definition.options});
-  crash_point("mounted");
+  passed("mounted");
   state.mount_id = static_cast<uint32_t>(mounted.id());
   state.phase = MountPhase::mounted;
   states_.save(state);
-  crash_point("recorded");
+  passed("recorded");
   mounted.release();
   transport->release();
   return state;
@@ -170,7 +178,7 @@ void Mounter::reattach(const std::string& name) {
 }
 
 void Mounter::reattach_locked(const MountState& state) {
-  DaemonClient daemon(state.control_socket);
+  DaemonClient daemon(state.control_socket, termination_);
   if (is_served_by(daemon, state)) return;
   report_("is handed to a new daemon");
   const OpenReply opened = daemon.open(state.definition, state.image_digest, [](const OpenProgress&) {});

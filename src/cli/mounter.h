@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cli/daemon_client.h"
+#include "cli/termination.h"
 #include "control/mount_state.h"
 
 namespace erofs_oci {
@@ -16,10 +17,16 @@ class Mounter {
   /// Says what is being done; for people.
   using Reporter = std::function<void(const std::string& sentence)>;
 
-  Mounter(MountStates& states, std::string control_socket, Reporter report)
-      : states_(states), control_socket_(std::move(control_socket)), report_(std::move(report)) {}
+  /// `termination`, where it is given, ends mount().
+  Mounter(MountStates& states, std::string control_socket, Reporter report,
+          const Termination* termination = nullptr)
+      : states_(states),
+        control_socket_(std::move(control_socket)),
+        report_(std::move(report)),
+        termination_(termination) {}
 
   /// Mounts, or finds the mount there already and sees that it is served. Returns the state of the mount.
+  /// When it is told to terminate, it undoes what it has done and throws interruption().
   MountState mount(const Definition& definition);
   /// Unmounts and forgets. A mount in use is Error busy, names its users, and stays mounted and served.
   /// Nothing of that name: does nothing.
@@ -28,6 +35,7 @@ class Mounter {
   void reattach(const std::string& name);
 
  private:
+  void passed(const char* step) const;
   MountState mount_anew(const Definition& definition);
   static void serve(const MountState& state, const std::vector<UniqueFd>& fds, DaemonClient& daemon);
   void reattach_locked(const MountState& state);
@@ -39,6 +47,7 @@ class Mounter {
   MountStates& states_;
   const std::string control_socket_;
   const Reporter report_;
+  const Termination* const termination_;
 };
 
 }  // namespace erofs_oci

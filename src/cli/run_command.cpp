@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstdio>
 
 #include "base/error.h"
@@ -17,34 +13,10 @@
 #include "cli/commands.h"
 #include "cli/mounter.h"
 #include "cli/private_daemon.h"
+#include "cli/termination.h"
 
 namespace erofs_oci {
 namespace {
-
-/// SIGTERM and SIGINT as a descriptor, blocked from here on.
-class Termination {
- public:
-  Termination() {
-    sigset_t set;
-    ::sigemptyset(&set);
-    ::sigaddset(&set, SIGTERM);
-    ::sigaddset(&set, SIGINT);
-    ::sigprocmask(SIG_BLOCK, &set, nullptr);
-    fd_ = UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC));
-    if (!fd_) throw errno_error("signalfd");
-  }
-  /// Waits for a signal; false when the daemon ends before.
-  bool wait(const PrivateDaemon& daemon) const {
-    std::array<pollfd, 2> events{{{fd_.get(), POLLIN, 0}, {daemon.pid_fd(), POLLIN, 0}}};
-    while (::poll(events.data(), events.size(), -1) < 0) {
-      if (errno != EINTR) throw errno_error("poll");
-    }
-    return events[0].revents != 0;
-  }
-
- private:
-  UniqueFd fd_;
-};
 
 void say(const std::string& line) {
   fmt::print("{}\n", line);
@@ -78,6 +50,17 @@ class ExportSocket {
   UniqueFd fd_;
 };
 
+/// What runs until a signal ends it is no failure either where the signal comes before it runs.
+template <typename Body>
+int until_terminated(const Body& body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    if (is_interruption(error)) return 0;
+    throw;
+  }
+}
+
 }  // namespace
 
 int run_command(const std::string& file) {
@@ -86,16 +69,19 @@ int run_command(const std::string& file) {
   const Termination termination;
   PrivateDaemon daemon;
   MountStates states;
-  Mounter mounter(states, daemon.socket(), [&](const std::string& sentence) {
+  const auto report = [&](const std::string& sentence) {
     logf(LogLevel::info, "{}: {}", definition.name, sentence);
-  });
-  return with_context(definition.name, [&] {
-    mounter.mount(definition);
-    say(fmt::format("mounted on {}", definition.mountpoint.native()));
-    const bool asked = termination.wait(daemon);
-    mounter.unmount(definition.name);
-    if (!asked) throw Error(ErrorKind::unavailable, "the daemon ended; unmounted");
-    return 0;
+  };
+  Mounter mounter(states, daemon.socket(), report, &termination);
+  return until_terminated([&] {
+    return with_context(definition.name, [&] {
+      mounter.mount(definition);
+      say(fmt::format("mounted on {}", definition.mountpoint.native()));
+      const bool asked = termination.wait(daemon.pid_fd());
+      mounter.unmount(definition.name);
+      if (!asked) throw Error(ErrorKind::unavailable, "the daemon ended; unmounted");
+      return 0;
+    });
   });
 }
 
@@ -103,19 +89,22 @@ int export_command(const std::string& name_or_file, const std::string& socket) {
   const Definition definition = definition_of(name_or_file);
   const Termination termination;
   PrivateDaemon daemon;
-  return with_context(definition.name, [&] {
-    DaemonClient client(daemon.socket());
-    client.open(definition, std::nullopt, [&](const OpenProgress& progress) {
-      logf(LogLevel::info, "{}: {}", definition.name, progress.stage);
+  const auto report = [&](const OpenProgress& progress) {
+    logf(LogLevel::info, "{}: {}", definition.name, progress.stage);
+  };
+  return until_terminated([&] {
+    return with_context(definition.name, [&] {
+      DaemonClient client(daemon.socket(), &termination);
+      client.open(definition, std::nullopt, report);
+      ExportSocket listener(socket);
+      std::vector<UniqueFd> fds;
+      fds.push_back(listener.take());
+      client.serve({definition.name, random_hex_128(), TransportKind::export_, {0}}, fds);
+      fds.clear();
+      say("listening on " + socket);
+      if (!termination.wait(daemon.pid_fd())) throw Error(ErrorKind::unavailable, "the daemon ended");
+      return 0;
     });
-    ExportSocket listener(socket);
-    std::vector<UniqueFd> fds;
-    fds.push_back(listener.take());
-    client.serve({definition.name, random_hex_128(), TransportKind::export_, {0}}, fds);
-    fds.clear();
-    say("listening on " + socket);
-    if (!termination.wait(daemon)) throw Error(ErrorKind::unavailable, "the daemon ended");
-    return 0;
   });
 }
 

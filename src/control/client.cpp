@@ -92,7 +92,8 @@ void Client::oneway(std::string_view method, json parameters, std::span<const in
 void Client::send(const json& body, std::span<const int> fds, Deadline deadline) {
   try {
     connection_.send(body, fds, deadline);
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    if (is_interruption(error)) throw;
     // A daemon that takes no call says why before it closes.
     if (connection_.wait(std::chrono::steady_clock::now())) receive(deadline);
     throw;

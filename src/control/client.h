@@ -19,6 +19,10 @@ class Client {
   Client(const std::filesystem::path& path, Deadline deadline);
   explicit Client(UniqueFd socket) : connection_(std::move(socket)) {}
 
+  /// As Connection::set_interrupt: a call that waits then throws interruption(), and the connection is of no
+  /// further use.
+  void set_interrupt(int fd) { connection_.set_interrupt(fd); }
+
   /// The parameters of the reply to `method` ("Status"). The daemon gets copies of `fds`.
   nlohmann::json call(std::string_view method, nlohmann::json parameters, std::span<const int> fds,
                       Deadline deadline);

@@ -30,20 +30,6 @@ Error failed(int errno_value, std::string_view doing) {
   return system_error(errno_value, fmt::format("control connection, {}", doing));
 }
 
-/// Whether `events` came up before `deadline`; a hang-up counts, reading or writing will tell.
-bool poll_until(int fd, short events, Deadline deadline) {
-  for (;;) {
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-    const auto timeout = std::clamp<int64_t>(left.count(), 0, 1'000'000);
-    pollfd entry{fd, events, 0};
-    const int ready = ::poll(&entry, 1, static_cast<int>(timeout));
-    if (ready > 0) return true;
-    if (ready < 0 && errno != EINTR) throw failed(errno, "poll");
-    if (ready == 0 && std::chrono::steady_clock::now() >= deadline) return false;
-  }
-}
-
 /// Puts `fds` into `header` as SCM_RIGHTS.
 void attach(msghdr& header, FdControl& control, std::span<const int> fds) {
   header.msg_control = control.data();
@@ -84,6 +70,28 @@ nlohmann::json parse_body(std::string_view text) {
 
 }  // namespace
 
+Error interruption() {
+  return Error(ErrorKind::unavailable, EINTR, "interrupted");
+}
+bool is_interruption(const Error& error) {
+  return error.kind() == ErrorKind::unavailable && error.errno_value() == EINTR;
+}
+
+/// Whether `events` came up before `deadline`; a hang-up counts, reading or writing will tell.
+bool Connection::poll_until(short events, Deadline deadline) const {
+  for (;;) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto timeout = std::clamp<int64_t>(left.count(), 0, 1'000'000);
+    pollfd entries[] = {{socket_.get(), events, 0}, {interrupt_, POLLIN, 0}};
+    const int ready = ::poll(entries, std::size(entries), static_cast<int>(timeout));
+    if (ready > 0 && entries[1].revents != 0) throw interruption();
+    if (ready > 0) return true;
+    if (ready < 0 && errno != EINTR) throw failed(errno, "poll");
+    if (ready == 0 && std::chrono::steady_clock::now() >= deadline) return false;
+  }
+}
+
 PeerCredentials Connection::peer() const {
   ucred credentials{};
   socklen_t length = sizeof credentials;
@@ -110,7 +118,7 @@ void Connection::send(const nlohmann::json& body, std::span<const int> fds, Dead
     if (count >= 0) {
       sent += static_cast<size_t>(count);
     } else if (errno == EAGAIN) {
-      if (!poll_until(socket_.get(), POLLOUT, deadline)) {
+      if (!poll_until(POLLOUT, deadline)) {
         throw Error(ErrorKind::unavailable, ETIMEDOUT,
                     "the other side of the control connection does not read");
       }
@@ -121,7 +129,7 @@ void Connection::send(const nlohmann::json& body, std::span<const int> fds, Dead
 }
 
 bool Connection::wait(Deadline deadline) const {
-  return poll_until(socket_.get(), POLLIN, deadline);
+  return poll_until(POLLIN, deadline);
 }
 
 std::optional<Message> Connection::receive(Deadline deadline) {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/unique_fd.h"
 
 namespace erofs_oci {
@@ -41,6 +42,10 @@ struct PeerCredentials {
   gid_t gid = 0;
 };
 
+/// What a wait ends with that was interrupted, and whether an error is that.
+Error interruption();
+bool is_interruption(const Error& error);
+
 /// A stream of messages over an AF_UNIX socket: JSON and a NUL byte each, descriptors as SCM_RIGHTS
 /// (https://varlink.org/Method-Call). After an Error the stream may stand within a message, so it is of no
 /// further use. One thread at a time, but for stop_reading().
@@ -51,6 +56,8 @@ class Connection {
 
   PeerCredentials peer() const;
   void set_max_message_bytes(size_t limit) { max_message_bytes_ = limit; }
+  /// Waits throw interruption() as soon as `fd`, which outlives the connection, is readable.
+  void set_interrupt(int fd) { interrupt_ = fd; }
 
   /// Sends `body`; the peer gets copies of `fds`. Error unavailable where it is gone or does not read until
   /// `deadline`.
@@ -70,7 +77,10 @@ class Connection {
   /// Receives up to the end of the message or of what has arrived; false at the end of the stream.
   bool receive_some(std::string& text, std::vector<UniqueFd>& fds) const;
 
+  bool poll_until(short events, Deadline deadline) const;
+
   UniqueFd socket_;
+  int interrupt_ = -1;
   size_t max_message_bytes_;
 };
 

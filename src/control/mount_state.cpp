@@ -54,7 +54,7 @@ MountStates::MountStates(fs::path folder) : folder_(std::move(folder)) {}
 
 fs::path MountStates::file(const std::string& name) const { return folder_ / "mounts" / (name + ".json"); }
 
-UniqueFd MountStates::lock(const std::string& name) const {
+UniqueFd MountStates::lock(const std::string& name, const std::function<void()>& check) const {
   check_mount_name(name);
   fs::create_directories(folder_ / "mounts");
   const fs::path path = folder_ / (name + ".lock");
@@ -65,6 +65,7 @@ UniqueFd MountStates::lock(const std::string& name) const {
     if (std::chrono::steady_clock::now() > deadline) {
       throw make_error(ErrorKind::busy, "{}: another erofs-oci works on this mount", name);
     }
+    check();
     std::this_thread::sleep_for(kLockPause);
   }
   return fd;

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,9 +47,10 @@ class MountStates {
  public:
   explicit MountStates(std::filesystem::path folder = "/run/erofs-oci");
 
-  /// Holds NAME.lock until dropped: mount, umount and reattach of one name never interleave. Waits for another holder,
-  /// a minute at most; then Error busy.
-  UniqueFd lock(const std::string& name) const;
+  /// Holds NAME.lock until dropped: mount, umount and reattach of one name never interleave. Waits for
+  /// another holder, a minute at most; then Error busy. `check` is called meanwhile, and may throw.
+  UniqueFd lock(
+      const std::string& name, const std::function<void()>& check = [] {}) const;
 
   std::optional<MountState> load(const std::string& name) const;
   void save(const MountState& state) const;

@@ -2,6 +2,7 @@
 #include "control/client.h"
 
 #include <gmock/gmock.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include <functional>
@@ -151,6 +152,20 @@ TEST_F(ClientTest, GivesUpWaitingForAReplyAtTheDeadline) {
     EXPECT_EQ(error.kind(), ErrorKind::unavailable);
     EXPECT_EQ(error.errno_value(), ETIMEDOUT);
   }
+}
+
+TEST_F(ClientTest, GivesUpWaitingForAReplyWhenInterrupted) {
+  const UniqueFd listener = listen();
+  const UniqueFd interrupt(::eventfd(0, EFD_CLOEXEC));
+  Client one = client();
+  one.set_interrupt(interrupt.get());
+  std::thread soon_after([&] {
+    std::this_thread::sleep_for(20ms);
+    ASSERT_EQ(::eventfd_write(interrupt.get(), 1), 0);
+  });
+  const Error error = error_of([&] { one.call("Status", json::object(), {}, soon()); });
+  soon_after.join();
+  EXPECT_TRUE(is_interruption(error)) << error.what();
 }
 
 TEST_F(ClientTest, CallMoreWaitsAsLongAsThereIsProgress) {
