@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <map>
 
 #include "base/error.h"
@@ -9,6 +8,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/daemon_client.h"
+#include "cli/status_table.h"
 #include "control/mount_state.h"
 
 namespace erofs_oci {
@@ -71,27 +71,6 @@ class Collector {
   std::map<std::string, MountStatus> found_;
 };
 
-std::string cut(const std::string& text, size_t width) {
-  return text.size() <= width ? text : text.substr(0, width - 1) + "…";
-}
-
-/// "1.2 MiB/65.0 MiB": fetched, of the blobs' size.
-std::string fetched(const Counters& counters) {
-  if (counters.blob_bytes == 0) return "-";
-  return fmt::format("{}/{}", human_size(counters.fetched_bytes), human_size(counters.blob_bytes));
-}
-
-void print_table(const std::vector<MountStatus>& mounts) {
-  constexpr const char* kRow = "{:<14} {:<8} {:<6} {:>10} {:>21}  {}\n";
-  fmt::print(kRow, "NAME", "HEALTH", "OVER", "SIZE", "FETCHED", "MOUNTPOINT");
-  for (const MountStatus& mount : mounts) {
-    const std::string over(mount.transport ? to_string(*mount.transport) : "-");
-    fmt::print(kRow, cut(mount.name, 14), to_string(mount.health), over, human_size(mount.size_bytes),
-               fetched(mount.counters), mount.mountpoint.value_or("-"));
-    if (mount.reason) fmt::print("  {}\n", *mount.reason);
-  }
-}
-
 void print_one(const MountStatus& mount) {
   const auto row = [](const char* key, const std::string& value) { fmt::print("{:>12}: {}\n", key, value); };
   row("name", mount.name);
@@ -105,7 +84,7 @@ void print_one(const MountStatus& mount) {
   const Counters& counters = mount.counters;
   row("reads", fmt::format("{} ({}), {} from memory, {} failed", counters.reads, human_size(counters.bytes_read),
                            counters.cache_hits, counters.errors));
-  row("fetched", fmt::format("{} in {} requests", fetched(counters), counters.fetch_requests));
+  row("fetched", fmt::format("{} in {} requests", fetched_of_blobs(counters), counters.fetch_requests));
 }
 
 }  // namespace
@@ -119,7 +98,7 @@ int status_command(const std::string& name, bool json) {
   if (json) {
     fmt::print("{}\n", to_json(StatusReply{mounts}).dump(2));
   } else if (name.empty()) {
-    print_table(mounts);
+    fmt::print("{}", status_table(mounts));
   } else {
     print_one(mounts.front());
   }
