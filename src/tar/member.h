@@ -23,7 +23,8 @@ struct TarXattr {
   friend auto operator<=>(const TarXattr&, const TarXattr&) = default;
 };
 
-/// A member of an archive with all that its headers say of it (PAX records, GNU long names, sparse maps) put together.
+/// A member of an archive with all that its headers say of it (PAX records, GNU long names, sparse maps) put
+/// together.
 struct TarMember {
   std::string path;  ///< as written: may begin with "/" or "./", hold "..", end in "/"; never empty, no NUL
   std::string link;  ///< target of a symlink, as written; of a hard link, the path of another member
@@ -35,11 +36,11 @@ struct TarMember {
   uint32_t device_minor = 0;
   int64_t mtime = 0;  ///< seconds
   uint32_t mtime_nanoseconds = 0;
-  uint64_t size = 0;              ///< of a regular file, holes included
-  std::vector<TarData> data;      ///< sorted, of length > 0; what they leave out is a hole
-  std::vector<TarXattr> xattrs;   ///< sorted by name, each name once
-  uint64_t header_offset = 0;     ///< of the member's own header block (for tarindex samples)
-  bool has_acl = false;           ///< POSIX ACLs in text form were there (SCHILY.acl.*); they are not kept
+  uint64_t size = 0;             ///< of a regular file, holes included
+  std::vector<TarData> data;     ///< sorted, of length > 0; what they leave out is a hole
+  std::vector<TarXattr> xattrs;  ///< sorted by name, each name once
+  uint64_t header_offset = 0;    ///< of the member's own header block (for tarindex samples)
+  bool has_acl = false;          ///< POSIX ACLs in text form were there (SCHILY.acl.*); they are not kept
 };
 
 }  // namespace erofs_oci
