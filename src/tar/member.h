@@ -41,6 +41,7 @@ struct TarMember {
   std::vector<TarXattr> xattrs;  ///< sorted by name, each name once
   uint64_t header_offset = 0;    ///< of the member's own header block (for tarindex samples)
   bool has_acl = false;          ///< POSIX ACLs in text form were there (SCHILY.acl.*); they are not kept
+  friend bool operator==(const TarMember&, const TarMember&) = default;
 };
 
 }  // namespace erofs_oci
