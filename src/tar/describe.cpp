@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/text.h"
 
 namespace erofs_oci {
 namespace {

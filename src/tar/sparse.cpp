@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tar/sparse.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "base/error.h"

@@ -11,7 +11,6 @@ namespace erofs_oci {
 namespace {
 
 using testing::ElementsAre;
-using testing::ElementsAreArray;
 
 std::string archive(const std::string& name) {
   std::ifstream file(TEST_DATA_DIR "/tar/" + name + ".tar", std::ios::binary);

@@ -13,11 +13,15 @@
 namespace erofs_oci {
 namespace {
 
+std::string without_dot_slash(const std::string& path) {
+  return path.starts_with("./") ? path.substr(2) : path;
+}
+
 /// The members of tests/data/layer.tar.gz by path, "./" and the slash of directories left out.
 std::map<std::string, TarMember> read_layer() {
   std::map<std::string, TarMember> members;
   TarReader reader([&](TarMember&& member) {
-    std::string path = member.path.starts_with("./") ? member.path.substr(2) : member.path;
+    std::string path = without_dot_slash(member.path);
     if (path.ends_with('/')) path.pop_back();
     members[path] = std::move(member);
   });
@@ -48,10 +52,6 @@ std::string expected_line(const std::string& line) {
   if (fields[1] == "d") fields[5] = "0";
   return fmt::format("{}|{}|{}|{}|{}|{}|{}|{}", fields[0], fields[1], fields[2], fields[3], fields[4],
                      fields[5], fields[7], fields[8]);
-}
-
-std::string without_dot_slash(const std::string& path) {
-  return path.starts_with("./") ? path.substr(2) : path;
 }
 
 TEST(GoldenLayer, EqualsItsList) {

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "tar/archive.h"
 
 namespace erofs_oci {
@@ -11,7 +13,6 @@ namespace {
 
 using namespace std::string_literals;
 using testing::ElementsAre;
-using testing::Field;
 using testing::HasSubstr;
 using testing::StartsWith;
 

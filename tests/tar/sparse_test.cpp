@@ -130,6 +130,11 @@ TEST(Sparse, MapsOfOneMemberDoNotPassToTheNext) {
   EXPECT_EQ(members[3].data.size(), 1u);
 }
 
+TEST(Sparse, GlobalRecordsAreIgnored) {
+  const Records records{{"GNU.sparse.size", "100"}, {"GNU.sparse.map", "10,1"}};
+  EXPECT_EQ(read_one(pax(records, 'g') + member({}, "x")).size, 1u);
+}
+
 TEST(Sparse, UnknownPaxFormatIsRefused) {
   for (const auto& [major, minor] : {std::pair{"1", "1"}, {"2", "0"}, {"0", "2"}}) {
     const Records records{
