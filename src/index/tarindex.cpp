@@ -23,14 +23,16 @@ constexpr uint64_t kMaxOctalSize = 077777777777;
 
 erofs::Reader open_reader(int file, const std::string& name) {
   const auto size = static_cast<uint64_t>(stat_fd(file, name).st_size);
-  return erofs::Reader(name, size,
-                       [file, name](uint64_t offset, MutableBytes out) { pread_exactly(file, offset, out, name); });
+  return erofs::Reader(name, size, [file, name](uint64_t offset, MutableBytes out) {
+    pread_exactly(file, offset, out, name);
+  });
 }
 
 /// Collects regular files that begin in the archive, breadth first.
 class Sampler {
  public:
-  Sampler(const erofs::Reader& reader, uint64_t archive_size) : reader_(reader), archive_size_(archive_size) {}
+  Sampler(const erofs::Reader& reader, uint64_t archive_size)
+      : reader_(reader), archive_size_(archive_size) {}
 
   std::vector<TarSample> collect() {
     directories_.push_back(reader_.super().root_nid);
@@ -55,8 +57,8 @@ class Sampler {
     const auto data = reader_.first_chunk(inode);
     if (!data) return;
     if (*data < kTarBlock || !ByteRange{*data, inode.size}.fits_in(archive_size_)) {
-      throw make_error(ErrorKind::corrupt, "file '{}' lies outside the archive, at byte {}", printable(entry.name),
-                       *data);
+      throw make_error(ErrorKind::corrupt, "file '{}' lies outside the archive, at byte {}",
+                       printable(entry.name), *data);
     }
     found_.push_back({std::string(entry.name), inode.size, *data - kTarBlock, inode.nlink == 1});
   }
@@ -68,7 +70,9 @@ class Sampler {
   std::vector<TarSample> found_;
 };
 
-std::string last_component(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
+std::string last_component(const std::string& path) {
+  return path.substr(path.find_last_of('/') + 1);
+}
 
 }  // namespace
 
@@ -77,7 +81,8 @@ Tarindex open_tarindex(int file, const std::string& name) {
   const erofs::ExtraDevice archive = reader.extra_device();
   const auto size = static_cast<uint64_t>(stat_fd(file, name).st_size);
   if (archive.offset_bytes < reader.super().size_bytes || archive.offset_bytes > size) {
-    throw make_error(ErrorKind::corrupt, "{}: its metadata ends at byte {}, the file has {}; was it truncated?", name,
+    throw make_error(ErrorKind::corrupt,
+                     "{}: its metadata ends at byte {}, the file has {}; was it truncated?", name,
                      archive.offset_bytes, size);
   }
   if (archive.size_bytes == 0) throw make_error(ErrorKind::corrupt, "{}: names an archive of no bytes", name);
@@ -101,10 +106,11 @@ std::vector<TarSample> pick_samples(int file, const std::string& name, size_t co
 void check_sample(const TarSample& sample, Bytes block) {
   const auto header = parse_tar_header(block);
   const auto refuse = [&](const std::string& found) {
-    throw make_error(ErrorKind::corrupt,
-                     "the tarindex does not belong to this layer: file '{}' should begin at byte {} of its archive, "
-                     "where {}",
-                     printable(sample.name), sample.header_offset, found);
+    throw make_error(
+        ErrorKind::corrupt,
+        "the tarindex does not belong to this layer: file '{}' should begin at byte {} of its archive, "
+        "where {}",
+        printable(sample.name), sample.header_offset, found);
   };
   if (!header) refuse("no tar header stands");
   constexpr std::string_view kRegularTypes = "07";

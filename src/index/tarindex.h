@@ -32,7 +32,8 @@ struct TarSample {
 /// milliseconds whatever the size of the image.
 std::vector<TarSample> pick_samples(int file, const std::string& name, size_t count);
 
-/// Throws Error corrupt unless `block`, 512 bytes of the archive at sample.header_offset, is the header of that file.
+/// Throws Error corrupt unless `block`, 512 bytes of the archive at sample.header_offset, is the header of
+/// that file.
 void check_sample(const TarSample& sample, Bytes block);
 
 }  // namespace erofs_oci

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "index/image_index.h"
+#include "index/index_format.h"
+
+namespace erofs_oci {
+namespace {
+
+using nlohmann::json;
+
+StreamFormat format_from_string(const std::string& name) {
+  for (const auto format : {StreamFormat::plain, StreamFormat::gzip, StreamFormat::zstd}) {
+    if (to_string(format) == name) return format;
+  }
+  throw make_error(ErrorKind::corrupt, "unknown format '{}'", name);
+}
+
+json layer_to_json(const IndexedLayer& layer) {
+  return {{"digest", to_string(layer.digest)},
+          {"diff_id", to_string(layer.diff_id)},
+          {"size", layer.blob_size},
+          {"stream_size", layer.stream_size},
+          {"format", to_string(layer.format)}};
+}
+
+IndexedLayer layer_from_json(const json& object) {
+  return {.digest = Digest::parse(object.at("digest").get<std::string>()),
+          .diff_id = Digest::parse(object.at("diff_id").get<std::string>()),
+          .blob_size = object.at("size").get<uint64_t>(),
+          .stream_size = object.at("stream_size").get<uint64_t>(),
+          .format = format_from_string(object.at("format").get<std::string>())};
+}
+
+}  // namespace
+
+std::string identity_to_json(const IndexIdentity& identity) {
+  json object = {{"tool", identity.tool}, {"span_size", identity.span_size}, {"layers", json::array()}};
+  if (identity.manifest) object["manifest"] = to_string(*identity.manifest);
+  if (!identity.platform.empty()) object["platform"] = identity.platform;
+  if (identity.layer) object["layer"] = *identity.layer;
+  for (const IndexedLayer& layer : identity.layers) object["layers"].push_back(layer_to_json(layer));
+  return object.dump();
+}
+
+IndexIdentity identity_from_json(std::string_view text) {
+  try {
+    const json object = json::parse(text);
+    IndexIdentity identity;
+    identity.tool = object.at("tool").get<std::string>();
+    identity.span_size = object.at("span_size").get<uint64_t>();
+    if (object.contains("manifest")) identity.manifest = Digest::parse(object["manifest"].get<std::string>());
+    identity.platform = object.value("platform", "");
+    if (object.contains("layer")) identity.layer = object["layer"].get<uint32_t>();
+    for (const json& layer : object.at("layers")) identity.layers.push_back(layer_from_json(layer));
+    return identity;
+  } catch (const json::exception& error) {
+    throw make_error(ErrorKind::corrupt, "its identity cannot be read: {}", error.what());
+  }
+}
+
+}  // namespace erofs_oci

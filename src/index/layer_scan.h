@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/digest.h"
+#include "base/range_reader.h"
+#include "gzip/checkpoint_inflater.h"
+#include "tar/member.h"
+
+namespace erofs_oci {
+
+/// How a layer's blob holds its archive.
+enum class StreamFormat : uint8_t { plain = 0, gzip = 1, zstd = 2 };
+std::string_view to_string(StreamFormat format);
+
+/// Told by the first bytes, as container engines do: media types are not always true.
+StreamFormat detect_format(Bytes start);
+
+/// A piece of a layer that can be decoded by itself, as an index keeps it. It ends where the next one begins.
+struct ScannedSpan {
+  uint64_t in = 0;             ///< in the blob; for gzip the next whole byte (gzip/README.md)
+  uint64_t out = 0;            ///< in the stream
+  uint8_t bits = 0;            ///< of the byte before `in`
+  uint64_t window_offset = 0;  ///< among what was given to the window sink
+  uint32_t window_size = 0;    ///< 0: no window is needed
+  Digest digest;               ///< of the span's output
+};
+
+/// All that one pass over a layer finds.
+struct LayerScan {
+  StreamFormat format = StreamFormat::plain;
+  Digest blob_digest;
+  Digest diff_id;  ///< of the stream (OCI image-spec, config.md)
+  uint64_t blob_size = 0;
+  uint64_t stream_size = 0;
+  uint64_t archive_end = 0;  ///< of the last member's data, in whole blocks
+  std::vector<ScannedSpan> spans;
+  std::deque<TarMember> members;
+};
+
+struct ScanOptions {
+  uint64_t span_size = kMiB;
+  /// Takes each span's window; returns its size as stored, 0 where nothing needs be kept.
+  std::function<uint32_t(SpanStart&&)> keep_window;
+  /// Told the bytes of the blob that have gone through since the last call; may throw to give up.
+  std::function<void(uint64_t)> progress;
+};
+
+/// Reads `blob` once, from its start to its end. Error corrupt or unsupported, naming the blob, for what is
+/// no archive.
+LayerScan scan_layer(RangeReader& blob, const ScanOptions& options);
+
+}  // namespace erofs_oci
