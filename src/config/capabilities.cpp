@@ -19,7 +19,7 @@ constexpr std::array<Lack, 7> kLacks{{
     {"verity.root_hash", [](const Definition& d) { return d.verity_root_hash.has_value(); }, "leave it out"},
     {"registry.hosts_dir", [](const Definition& d) { return d.registry.hosts_dir.has_value(); }, "leave it out"},
     {"index = \"registry\"", [](const Definition& d) { return d.index == IndexPolicy::registry; },
-     "name tarindex and zinfo"},
+     "use build"},
     {"prefetch.mode", [](const Definition& d) { return d.prefetch.mode != PrefetchMode::none; }, "leave it out"},
     {"cache.pin", [](const Definition& d) { return d.cache.pin; }, "leave it out"},
     {"boot", [](const Definition& d) { return d.boot != BootPolicy::off; }, "use systemctl enable"},

@@ -19,7 +19,7 @@ type Health (opening, serving, waiting, failed)
 
 # What stands behind the bytes. unverified: an index from elsewhere, compared with the layer by samples only; local: a
 # local file, taken as it is.
-type Integrity (unverified, local)
+type Integrity (verified, unverified, local)
 
 # Since the daemon took the mount over. blob_bytes is the size of all blobs, the measure for fetched_bytes.
 type Counters (

@@ -19,7 +19,7 @@ struct EnumNames<Health> {
 
 template <>
 struct EnumNames<Integrity> {
-  static constexpr std::array<std::string_view, 2> kNames{"unverified", "local"};
+  static constexpr std::array<std::string_view, 3> kNames{"verified", "unverified", "local"};
 };
 
 template <>

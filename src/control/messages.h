@@ -96,6 +96,7 @@ std::string_view to_string(Health health);
 
 /// What stands behind the bytes that are served.
 enum class Integrity {
+  verified,    ///< every span is compared with its SHA-256 before it is served
   unverified,  ///< an index from elsewhere: compared with the layer by samples only
   local,       ///< a local file, taken as it is
 };

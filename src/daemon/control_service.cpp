@@ -19,7 +19,8 @@ UniqueFd take_optional(Call& call, const std::optional<FdIndex>& index, std::str
   return index ? take_fd(call.fds, *index, parameter) : UniqueFd();
 }
 
-/// A memfd with {"username", "password", "identity_token"}, each optional. What is wrong is said without the text.
+/// A memfd with {"username", "password", "identity_token"}, each optional. What is wrong is said without the
+/// text.
 registry::Credentials read_credentials(const UniqueFd& file) {
   ::lseek(file.get(), 0, SEEK_SET);
   const Secret text(read_text(file.get(), kMaxCredentials, "credentials"));
@@ -50,7 +51,7 @@ OpenInput open_input(Call& call) {
 }
 
 json open(MountTable& mounts, Call& call) {
-  const auto stage = [&call](const std::string& name) { call.progress(to_json(OpenProgress{name, 0, 0})); };
+  const auto stage = [&call](const OpenProgress& progress) { call.progress(to_json(progress)); };
   OpenInput input = open_input(call);
   input.stop = call.stop;
   call.subject = input.definition.name;
@@ -71,7 +72,8 @@ json serve(MountTable& mounts, Call& call) {
 json list(MountTable& mounts) {
   ListReply reply;
   for (MountStatus& status : mounts.status(std::nullopt)) {
-    reply.mounts.push_back({std::move(status.name), std::move(status.generation), std::move(status.image), status.health});
+    reply.mounts.push_back(
+        {std::move(status.name), std::move(status.generation), std::move(status.image), status.health});
   }
   return to_json(reply);
 }
@@ -81,8 +83,10 @@ json list(MountTable& mounts) {
 std::vector<Method> control_methods(MountTable& mounts) {
   using enum Method::Right;
   std::vector<Method> methods;
-  methods.push_back({.name = "Open", .right = owner, .handler = [&](Call& call) { return open(mounts, call); }});
-  methods.push_back({.name = "Serve", .right = owner, .handler = [&](Call& call) { return serve(mounts, call); }});
+  methods.push_back(
+      {.name = "Open", .right = owner, .handler = [&](Call& call) { return open(mounts, call); }});
+  methods.push_back(
+      {.name = "Serve", .right = owner, .handler = [&](Call& call) { return serve(mounts, call); }});
   methods.push_back({.name = "Close", .right = owner, .handler = [&](Call& call) {
                        const auto request = from_json<CloseRequest>(call.parameters);
                        call.subject = request.name;

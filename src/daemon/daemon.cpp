@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "control/server.h"
 #include "daemon/control_service.h"
+#include "daemon/index_build.h"
 #include "daemon/mount_table.h"
 #include "daemon/service_manager.h"
 #include "daemon/source_opener.h"
@@ -66,7 +67,8 @@ UniqueFd listen_on(const std::filesystem::path& path) {
 UniqueFd take_listener(std::map<std::string, UniqueFd>& passed, const DaemonOptions& options) {
   if (auto node = passed.extract(kControlName)) return std::move(node.mapped());
   if (options.listen) return listen_on(*options.listen);
-  throw Error(ErrorKind::invalid, "no control socket was passed: start it by erofs-ocid.socket, or with --listen");
+  throw Error(ErrorKind::invalid,
+              "no control socket was passed: start it by erofs-ocid.socket, or with --listen");
 }
 
 /// A heap of many arenas keeps memory that no bound knows of; large blocks go back to the system when freed.
@@ -85,7 +87,8 @@ void raise_descriptor_limit() {
 
 void wait_for_end(const UniqueFd& signals, const ServiceManager& manager) {
   const auto period = ServiceManager::watchdog_period();
-  const int timeout = period ? static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(*period).count()) : -1;
+  const int timeout =
+      period ? static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(*period).count()) : -1;
   pollfd event{signals.get(), POLLIN, 0};
   while (::poll(&event, 1, timeout) <= 0) manager.watchdog();
 }
@@ -109,7 +112,7 @@ int run_daemon(const DaemonOptions& options) {
   WorkerPool workers(settings.workers.value_or(std::max(1u, std::thread::hardware_concurrency())));
   SpanLoader loader(memory, workers);
   http::Engine engine({.transfers_per_host = settings.connections_per_host});
-  SourceOpener opener(engine, loader, workers, store);
+  SourceOpener opener(engine, loader, workers, store, build_in_process(store));
   MountTable mounts(opener, manager, std::move(passed));
   // A daemon of one command leaves it to that command to say what was refused.
   const LogLevel refusals = options.listen ? LogLevel::debug : LogLevel::error;

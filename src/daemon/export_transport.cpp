@@ -54,7 +54,8 @@ class Client {
   }
   bool begin(const std::shared_ptr<BlockDevice>& device, bool structured) {
     MutexLock lock(mutex_);
-    if (!stopped_) transmission_ = std::make_unique<nbd::Transmission>(std::move(socket_), device, structured);
+    if (!stopped_)
+      transmission_ = std::make_unique<nbd::Transmission>(std::move(socket_), device, structured);
     return !stopped_;
   }
 
@@ -81,7 +82,8 @@ class ExportTransport : public Transport {
 
   void stop(std::chrono::milliseconds) override {
     const uint64_t one = 1;
-    [[maybe_unused]] const ssize_t ignored = ::write(stop_.get(), &one, sizeof one);  // cannot fail below 2^64
+    [[maybe_unused]] const ssize_t ignored =
+        ::write(stop_.get(), &one, sizeof one);  // cannot fail below 2^64
     if (thread_.joinable()) thread_.join();
   }
 
@@ -110,7 +112,8 @@ class ExportTransport : public Transport {
 
 }  // namespace
 
-std::unique_ptr<Transport> serve_export(UniqueFd listener, std::string name, std::shared_ptr<BlockDevice> device) {
+std::unique_ptr<Transport> serve_export(UniqueFd listener, std::string name,
+                                        std::shared_ptr<BlockDevice> device) {
   return std::make_unique<ExportTransport>(std::move(listener), std::move(name), std::move(device));
 }
 

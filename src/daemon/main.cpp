@@ -10,8 +10,10 @@ int main(int argc, char** argv) {
   CLI::App app("Serves container images as read-only block devices. See erofs-ocid(8).", "erofs-ocid");
   app.set_version_flag("--version", EROFS_OCI_VERSION);
   app.add_option("--settings", options.settings_file, "Settings file");
-  app.add_option("--state-dir", options.state_dir, "Where indexes, manifests and copies of index files are kept");
-  app.add_option("--listen", options.listen, "Make the control socket here instead of taking it from systemd");
+  app.add_option("--state-dir", options.state_dir,
+                 "Where indexes, manifests and copies of index files are kept");
+  app.add_option("--listen", options.listen,
+                 "Make the control socket here instead of taking it from systemd");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

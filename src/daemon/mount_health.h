@@ -14,8 +14,8 @@
 
 namespace erofs_oci {
 
-/// How a mount fares, for status, and the edge that logs its failed reads: one line per mount and kKept, with a count of
-/// those left out. Thread-safe.
+/// How a mount fares, for status, and the edge that logs its failed reads: one line per mount and kKept, with
+/// a count of those left out. Thread-safe.
 class MountHealth {
  public:
   /// A failed read is news for so long, and is then forgotten.

@@ -64,7 +64,8 @@ struct MountTable::Mount {
   }
   /// Nobody waits any more for what is still being fetched.
   void end() {
-    for (const auto& blob : source.blobs) blob->fail_pending(Error(ErrorKind::unavailable, ECANCELED, "unmounted"));
+    for (const auto& blob : source.blobs)
+      blob->fail_pending(Error(ErrorKind::unavailable, ECANCELED, "unmounted"));
     MutexLock lock(mutex);
     closed = true;
     transport.reset();
@@ -95,7 +96,9 @@ struct MountTable::Mount {
 MountTable::MountTable(SourceOpener& opener, ServiceManager& manager, std::map<std::string, UniqueFd> stored)
     : opener_(opener), manager_(manager), stored_(std::move(stored)) {}
 
-MountTable::~MountTable() { shut_down({}); }
+MountTable::~MountTable() {
+  shut_down({});
+}
 
 std::shared_ptr<MountTable::Mount> MountTable::find(const std::string& name) const {
   MutexLock lock(mutex_);
@@ -152,7 +155,8 @@ void MountTable::serve(const ServeRequest& request, std::vector<UniqueFd> fds) {
   mount->kind = request.transport;
   mount->health->transport_started();
   mount->transport = make_transport(*mount, request, std::move(fds));
-  logf(LogLevel::info, "{}: serving {} over {}", request.name, mount->definition.image, to_string(request.transport));
+  logf(LogLevel::info, "{}: serving {} over {}", request.name, mount->definition.image,
+       to_string(request.transport));
 }
 
 std::unique_ptr<Transport> MountTable::make_transport(Mount& mount, const ServeRequest& request,
@@ -175,16 +179,18 @@ std::unique_ptr<Transport> MountTable::make_transport(Mount& mount, const ServeR
   return resume_fuse(mount, request.generation, ended);
 }
 
-/// A new connection: it and its table of requests are kept for our next life before the first request is taken.
-std::unique_ptr<Transport> MountTable::start_fuse(Mount& mount, const std::string& generation, UniqueFd connection,
-                                                  TransportEnded ended) {
+/// A new connection: it and its table of requests are kept for our next life before the first request is
+/// taken.
+std::unique_ptr<Transport> MountTable::start_fuse(Mount& mount, const std::string& generation,
+                                                  UniqueFd connection, TransportEnded ended) {
   auto table = fuse::RequestTable::create();
   manager_.store(connection_name(generation), connection.get());
   manager_.store(table_name(generation), table.fd());
   return serve_fuse(std::move(connection), std::move(table), mount.source.device, std::move(ended));
 }
 
-std::unique_ptr<Transport> MountTable::resume_fuse(Mount& mount, const std::string& generation, TransportEnded ended) {
+std::unique_ptr<Transport> MountTable::resume_fuse(Mount& mount, const std::string& generation,
+                                                   TransportEnded ended) {
   UniqueFd connection;
   UniqueFd table;
   {

@@ -17,8 +17,8 @@
 
 namespace erofs_oci {
 
-/// The mounts of this daemon, by name: opened, then served. Thread-safe; slow work is done without the lock, and the
-/// client sees to it that two of one name never interleave (NAME.lock).
+/// The mounts of this daemon, by name: opened, then served. Thread-safe; slow work is done without the lock,
+/// and the client sees to it that two of one name never interleave (NAME.lock).
 class MountTable {
  public:
   /// `stored` are transports that the service manager kept from a former life, by stored_name().
@@ -45,7 +45,8 @@ class MountTable {
   std::shared_ptr<Mount> find(const std::string& name) const;
   std::optional<OpenReply> describe_served(const std::string& name) const;
   void abandon(const std::shared_ptr<Mount>& mount);
-  std::unique_ptr<Transport> make_transport(Mount& mount, const ServeRequest& request, std::vector<UniqueFd> fds);
+  std::unique_ptr<Transport> make_transport(Mount& mount, const ServeRequest& request,
+                                            std::vector<UniqueFd> fds);
   std::unique_ptr<Transport> start_fuse(Mount& mount, const std::string& generation, UniqueFd connection,
                                         TransportEnded ended);
   std::unique_ptr<Transport> resume_fuse(Mount& mount, const std::string& generation, TransportEnded ended);

@@ -15,7 +15,9 @@ namespace {
 /// How long the manager may take to empty its queue of messages.
 constexpr uint64_t kBarrierTimeoutUsec = 5'000'000;
 
-void notify(const std::string& text) { ::sd_notify(0, text.c_str()); }
+void notify(const std::string& text) {
+  ::sd_notify(0, text.c_str());
+}
 
 }  // namespace
 
@@ -33,10 +35,18 @@ std::map<std::string, UniqueFd> ServiceManager::take_descriptors() {
   return found;
 }
 
-void ServiceManager::ready(const std::string& text) const { notify("READY=1\nSTATUS=" + text); }
-void ServiceManager::status(const std::string& text) const { notify("STATUS=" + text); }
-void ServiceManager::stopping() const { notify("STOPPING=1"); }
-void ServiceManager::watchdog() const { notify("WATCHDOG=1"); }
+void ServiceManager::ready(const std::string& text) const {
+  notify("READY=1\nSTATUS=" + text);
+}
+void ServiceManager::status(const std::string& text) const {
+  notify("STATUS=" + text);
+}
+void ServiceManager::stopping() const {
+  notify("STOPPING=1");
+}
+void ServiceManager::watchdog() const {
+  notify("WATCHDOG=1");
+}
 
 void ServiceManager::reloading() const {
   timespec now{};
@@ -59,6 +69,8 @@ void ServiceManager::store(const std::string& name, int fd) const {
   if (error < 0) throw system_error(-error, "cannot keep a descriptor with the service manager");
 }
 
-void ServiceManager::forget(const std::string& name) const { notify("FDSTOREREMOVE=1\nFDNAME=" + name); }
+void ServiceManager::forget(const std::string& name) const {
+  notify("FDSTOREREMOVE=1\nFDNAME=" + name);
+}
 
 }  // namespace erofs_oci

@@ -25,7 +25,8 @@ class ServiceManager {
   /// How often watchdog() must be called; nullopt where nobody waits for it.
   static std::optional<std::chrono::microseconds> watchdog_period();
 
-  /// Keeps a copy of `fd` under `name` for our next life; it is there when this returns. A hung-up one stays too.
+  /// Keeps a copy of `fd` under `name` for our next life; it is there when this returns. A hung-up one stays
+  /// too.
   void store(const std::string& name, int fd) const;
   void forget(const std::string& name) const;
 };

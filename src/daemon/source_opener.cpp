@@ -3,18 +3,22 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "config/image_source.h"
+#include "daemon/registry_image.h"
 #include "erofs/super_block.h"
 #include "gzip/zinfo.h"
 #include "index/tarindex.h"
-#include "tar/header.h"
+#include "source/indexed_spans.h"
 #include "source/local_file.h"
 #include "source/plain_spans.h"
 #include "source/read_stream.h"
 #include "source/zinfo_spans.h"
+#include "tar/header.h"
 
 namespace erofs_oci {
 namespace {
@@ -25,35 +29,15 @@ using registry::LayerFormat;
 constexpr size_t kSamples = 3;
 
 /// Another descriptor of the same file, for a reader of its own.
-UniqueFd duplicate(const UniqueFd& fd) {
-  UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+UniqueFd duplicate(int fd) {
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
   if (!copy) throw errno_error("cannot duplicate a descriptor");
   return copy;
 }
 
-registry::AccessSettings access_settings(const OpenInput& input) {
-  const Definition& definition = input.definition;
-  registry::AccessSettings settings;
-  settings.insecure = definition.registry.insecure;
-  settings.ca_pem = input.ca_pem;
-  settings.proxy = definition.registry.proxy;
-  settings.credentials = input.credentials;
-  settings.retry.deadline = definition.start_timeout;
-  return settings;
+std::string path_of(const std::optional<std::filesystem::path>& path) {
+  return path ? path->native() : "";
 }
-
-registry::RetrySettings reading_settings(const Definition& definition) {
-  registry::RetrySettings settings;
-  settings.deadline.reset();
-  if (definition.io.on_unavailable == Unavailable::fail) settings.deadline = definition.io.deadline;
-  return settings;
-}
-
-Error given_up() {
-  return Error(ErrorKind::unavailable, ECANCELED, "the daemon is stopping");
-}
-
-std::string path_of(const std::optional<std::filesystem::path>& path) { return path ? path->native() : ""; }
 
 }  // namespace
 
@@ -83,11 +67,130 @@ struct SourceOpener::IndexFiles {
   }
 };
 
-OpenedSource SourceOpener::open(OpenInput input, const StageSink& stage) {
-  const Layer layer = open_layer(input, stage);
-  const std::stop_callback give_up(input.stop, [&] {
-    if (layer.registry_blob) layer.registry_blob->fail_pending(given_up());
+namespace {
+
+/// The number of the layer that the definition asks for; none: the whole image.
+std::optional<size_t> layer_number(const Definition& definition, const Image& image) {
+  if (!definition.layer) return std::nullopt;
+  return registry::select_layer(image.layers(), *definition.layer, definition.image);
+}
+
+/// Whether the device is made by an index of ours, and not of files that were given or of the layer as it is.
+bool needs_index(const Definition& definition, const Image& image) {
+  if (definition.tarindex || definition.zinfo) return false;
+  const auto number = layer_number(definition, image);
+  if (!number && image.layers().size() != 1) return true;
+  return image.layers()[number.value_or(0)].format() != LayerFormat::erofs;
+}
+
+IndexKey index_key(const Definition& definition, const Image& image) {
+  IndexKey key{.manifest = *image.digest(), .layer = std::nullopt};
+  if (const auto number = layer_number(definition, image)) key.layer = static_cast<uint32_t>(*number);
+  return key;
+}
+
+ExtentMap map_of(const ImageIndex& index) {
+  std::vector<Extent> extents{{0, index.metadata().size, index.metadata().offset, kMetadata}};
+  extents.reserve(index.extents().size() + 1);
+  for (const IndexedExtent& extent : index.extents())
+    extents.push_back({extent.device_offset, extent.length, extent.stream_offset, extent.layer});
+  return ExtentMap(std::move(extents));
+}
+
+/// The layers of the image that the index is of; refuses one that is of others.
+std::vector<size_t> indexed_layers(const ImageIndex& index, const Image& image, const IndexKey& key) {
+  std::vector<size_t> numbers;
+  if (key.layer) {
+    numbers = {*key.layer};
+  } else {
+    for (size_t i = 0; i < image.layers().size(); ++i) numbers.push_back(i);
+  }
+  const auto& layers = index.identity().layers;
+  const bool same = std::ranges::equal(layers, numbers, [&](const IndexedLayer& layer, size_t number) {
+    const registry::Descriptor& descriptor = image.layers()[number];
+    return layer.digest == descriptor.digest && layer.blob_size == descriptor.size_bytes;
   });
+  if (!same)
+    throw make_error(ErrorKind::corrupt, "{}: is not of the layers of {}; remove it", index.name(),
+                     image.name());
+  return numbers;
+}
+
+}  // namespace
+
+OpenedSource SourceOpener::open(OpenInput input, const StageSink& stage) {
+  const ImageSource source = parse_image_source(input.definition.image);
+  if (source.kind == ImageKind::file) return open_layer(input, local_layer(input, source.location), stage);
+  const auto image = open_image(input, stage);
+  const std::stop_callback stopping(input.stop, [&] { image->give_up(given_up()); });
+  if (needs_index(input.definition, *image)) return open_indexed(input, *image, stage);
+  return open_layer(input, image_layer(input, *image), stage);
+}
+
+std::unique_ptr<Image> SourceOpener::open_image(const OpenInput& input, const StageSink& stage) {
+  if (parse_image_source(input.definition.image).kind != ImageKind::registry) {
+    throw make_error(ErrorKind::unsupported,
+                     "{}: images outside a registry cannot be mounted by this version, but for file:",
+                     input.definition.image);
+  }
+  const bool given = input.definition.tarindex || input.definition.zinfo;
+  const auto may_go_offline = [&](const Digest& digest) {
+    return !given &&
+           (input.definition.layer ? store_.has_any_index(digest) : store_.has_index({digest, std::nullopt}));
+  };
+  return RegistryImage::resolve(input, engine_, store_, stage, may_go_offline);
+}
+
+/// Metadata and extents as the index says, over the layers' blobs.
+OpenedSource SourceOpener::open_indexed(const OpenInput& input, Image& image, const StageSink& stage) {
+  const IndexKey key = index_key(input.definition, image);
+  const auto index = find_or_build(input, image, key, stage);
+  const std::vector<size_t> numbers = indexed_layers(*index, image, key);
+  const auto largest =
+      std::ranges::max(numbers, {}, [&](size_t number) { return image.layers()[number].size_bytes; });
+  OpenedSource opened;
+  opened.image_digest = image.digest();
+  opened.index_identity = to_string(index->digest());
+  opened.integrity = Integrity::verified;
+  DeviceParts parts;
+  parts.name = input.definition.name;
+  parts.map = map_of(*index);
+  parts.metadata = duplicate(index->file());
+  parts.metadata_name = index->name();
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    // One layer stands for all: what would be refused later is refused now, at the cost of one request.
+    const bool ask = numbers[i] == largest && !input.pinned;
+    const LayerBlob blob =
+        image.open_layer(numbers[i], ask ? Image::Preflight::ask : Image::Preflight::assume);
+    if (blob.of_registry) opened.blobs.push_back(blob.of_registry);
+    parts.streams.push_back(std::make_shared<Stream>(blob.blob, std::make_unique<IndexedSpans>(index, i)));
+  }
+  opened.device = make_device(std::move(parts), input);
+  return opened;
+}
+
+std::shared_ptr<const ImageIndex> SourceOpener::find_or_build(const OpenInput& input, Image& image,
+                                                              const IndexKey& key, const StageSink& stage) {
+  if (auto index = store_.find_index(key)) return index;
+  if (input.definition.index == IndexPolicy::require) {
+    throw make_error(
+        ErrorKind::not_found,
+        "there is no index of {} ({}) here, and index = \"require\" forbids to build it at start; "
+        "\"erofs-oci index {}\" builds it",
+        image.name(), to_string(key.manifest), input.definition.name);
+  }
+  build_(input, image, key, stage);
+  if (auto index = store_.find_index(key)) return index;
+  throw make_error(ErrorKind::system, "the index of {} was built and cannot be found", image.name());
+}
+
+std::shared_ptr<MappedDevice> SourceOpener::make_device(DeviceParts parts, const OpenInput& input) {
+  return std::make_shared<MappedDevice>(
+      std::move(parts), loader_,
+      [health = input.health](ByteRange range, const Error& error) { health->read_failed(range, error); });
+}
+
+OpenedSource SourceOpener::open_layer(const OpenInput& input, const Layer& layer, const StageSink& stage) {
   const IndexFiles index = keep_index_files(input);
   OpenedSource opened;
   opened.image_digest = layer.image_digest;
@@ -101,73 +204,32 @@ OpenedSource SourceOpener::open(OpenInput input, const StageSink& stage) {
   parts.name = input.definition.name;
   parts.block_size = check_super(layer, parts);
   check_binding(input, layer, index, parts, stage);
-  opened.device = std::make_shared<MappedDevice>(
-      std::move(parts), loader_,
-      [health = input.health](ByteRange range, const Error& error) { health->read_failed(range, error); });
+  opened.device = make_device(std::move(parts), input);
   return opened;
 }
 
-SourceOpener::Layer SourceOpener::open_layer(OpenInput& input, const StageSink& stage) {
-  const ImageSource source = parse_image_source(input.definition.image);
-  switch (source.kind) {
-    case ImageKind::registry:
-      return open_registry_layer(input, stage);
-    case ImageKind::file: {
-      Layer layer;
-      layer.blob = std::make_shared<LocalFile>(std::move(input.image), source.location, workers_);
-      layer.format = input.zinfo ? LayerFormat::tar_gzip : input.tarindex ? LayerFormat::tar : LayerFormat::erofs;
-      return layer;
-    }
-    default:
-      throw make_error(ErrorKind::unsupported,
-                       "{}: images outside a registry cannot be mounted by this version, but for file:",
-                       input.definition.image);
-  }
-}
-
-SourceOpener::Layer SourceOpener::open_registry_layer(const OpenInput& input, const StageSink& stage) {
-  const Definition& definition = input.definition;
-  const auto reference = registry::Reference::parse(definition.image);
-  auto repository = std::make_shared<registry::Repository>(engine_, reference, access_settings(input));
-  const std::stop_callback give_up(input.stop, [&] { registry::Repository::cancel(repository, given_up()); });
-  stage("resolving");
-  const registry::ResolvedImage image = resolve(input, *repository, reference);
-  if (!definition.layer && image.manifest.layers.size() != 1) {
-    throw make_error(ErrorKind::unsupported,
-                     "{} has {} layers; mounting them as one needs an index, which this version cannot build: choose one with "
-                     "layer = …",
-                     definition.image, image.manifest.layers.size());
-  }
-  const size_t number = registry::select_layer(image.manifest, definition.layer.value_or("0"), definition.image);
-  const registry::Descriptor& descriptor = image.manifest.layers[number];
+SourceOpener::Layer SourceOpener::local_layer(OpenInput& input, const std::string& path) {
   Layer layer;
-  layer.format = descriptor.format();
-  layer.digest = descriptor.digest;
-  layer.image_digest = image.manifest_digest;
-  layer.registry_blob = input.pinned ? registry::Blob::assume(repository, descriptor, reading_settings(definition))
-                                     : engine_.run(registry::Blob::open(repository, descriptor, reading_settings(definition)));
-  layer.blob = layer.registry_blob;
+  layer.blob = std::make_shared<LocalFile>(std::move(input.image), path, workers_);
+  layer.format = input.zinfo ? LayerFormat::tar_gzip : input.tarindex ? LayerFormat::tar : LayerFormat::erofs;
   return layer;
 }
 
-registry::ResolvedImage SourceOpener::resolve(const OpenInput& input, registry::Repository& repository,
-                                              const registry::Reference& reference) {
-  const auto& asked = input.definition.platform;
-  const auto platform = asked ? registry::Platform::parse(*asked) : registry::Platform::host();
-  registry::Reference exact = reference;
-  if (input.pinned) {
-    if (const auto json = store_.find_manifest(*input.pinned)) {
-      registry::ResolvedImage image;
-      image.reference = reference;
-      image.manifest_digest = *input.pinned;
-      image.manifest = registry::parse_manifest(*json, to_string(reference));
-      return image;
-    }
-    exact.digest = input.pinned;
+SourceOpener::Layer SourceOpener::image_layer(const OpenInput& input, Image& image) {
+  if (!input.definition.layer && image.layers().size() != 1) {
+    throw make_error(ErrorKind::invalid,
+                     "{} has {} layers; tarindex and zinfo are of one: choose it with layer = …",
+                     image.name(), image.layers().size());
   }
-  auto image = engine_.run(repository.resolve(exact, platform));
-  store_.put_manifest(image.manifest_digest, image.manifest_json);
-  return image;
+  const size_t number = layer_number(input.definition, image).value_or(0);
+  LayerBlob blob = image.open_layer(number, input.pinned ? Image::Preflight::assume : Image::Preflight::ask);
+  Layer layer;
+  layer.format = image.layers()[number].format();
+  layer.digest = image.layers()[number].digest;
+  layer.image_digest = image.digest();
+  layer.registry_blob = std::move(blob.of_registry);
+  layer.blob = std::move(blob.blob);
+  return layer;
 }
 
 SourceOpener::IndexFiles SourceOpener::keep_index_files(const OpenInput& input) {
@@ -189,10 +251,10 @@ DeviceParts SourceOpener::assemble_image(const Layer& layer, const IndexFiles& i
   } else if (layer.format == LayerFormat::erofs) {
     spans = std::make_unique<PlainSpans>(layer.blob->size_bytes());
   } else {
-    throw make_error(
-        ErrorKind::unsupported,
-        "{} is of type {}, which cannot be mounted without an index: name its tarindex, and for gzip its zinfo",
-        layer.blob->name(), to_string(layer.format));
+    throw make_error(ErrorKind::unsupported,
+                     "{} is of type {}, which cannot be mounted without an index: name its tarindex, and for "
+                     "gzip its zinfo",
+                     layer.blob->name(), to_string(layer.format));
   }
   DeviceParts parts;
   parts.map = ExtentMap({{0, spans->stream_size(), 0, 0}});
@@ -205,9 +267,9 @@ DeviceParts SourceOpener::assemble_tarindex(const Layer& layer, const IndexFiles
   const Tarindex tarindex = open_tarindex(index.tarindex->file.get(), index.tarindex_name);
   auto spans = archive_spans(layer, index, tarindex.archive_size);
   DeviceParts parts;
-  parts.map = ExtentMap({{0, tarindex.metadata_size, 0, kMetadata},
-                         {tarindex.metadata_size, spans->stream_size(), 0, 0}});
-  parts.metadata = duplicate(index.tarindex->file);
+  parts.map = ExtentMap(
+      {{0, tarindex.metadata_size, 0, kMetadata}, {tarindex.metadata_size, spans->stream_size(), 0, 0}});
+  parts.metadata = duplicate(index.tarindex->file.get());
   parts.metadata_name = index.tarindex_name;
   parts.streams = {std::make_shared<Stream>(layer.blob, std::move(spans))};
   return parts;
@@ -225,21 +287,22 @@ std::unique_ptr<const SpanTable> SourceOpener::archive_spans(const Layer& layer,
   }
   const uint64_t size = layer.blob->size_bytes();
   if (size + ZinfoSpans::kPadding < archive_size) {
-    throw make_error(ErrorKind::corrupt, "{} has {} bytes, but {} describes an archive of {}", layer.blob->name(),
-                     size, index.tarindex_name, archive_size);
+    throw make_error(ErrorKind::corrupt, "{} has {} bytes, but {} describes an archive of {}",
+                     layer.blob->name(), size, index.tarindex_name, archive_size);
   }
   return std::make_unique<PlainSpans>(std::min(size, archive_size));
 }
 
 Zinfo SourceOpener::open_zinfo(const Layer& layer, const IndexFiles& index) {
-  return Zinfo(duplicate(index.zinfo->file), index.zinfo_name, layer.blob->size_bytes());
+  return Zinfo(duplicate(index.zinfo->file.get()), index.zinfo_name, layer.blob->size_bytes());
 }
 
 /// A zinfo does not say how long the stream is; its last span does.
 uint64_t SourceOpener::measure(const Layer& layer, const Zinfo& zinfo) {
   const ByteRange last = zinfo.compressed_range(zinfo.span_count() - 1);
   if (last.length > ZinfoSpans::kMaxSpanMemory) {
-    throw make_error(ErrorKind::unsupported, "the last span has {} of compressed data; make it with smaller spans",
+    throw make_error(ErrorKind::unsupported,
+                     "the last span has {} of compressed data; make it with smaller spans",
                      human_size(last.length));
   }
   return measure_stream(zinfo, read_blob(*layer.blob, last));
@@ -262,8 +325,8 @@ uint32_t SourceOpener::check_super(const Layer& layer, const DeviceParts& parts)
   return super.block_size < 4096 ? 512 : 4096;
 }
 
-/// Nothing in a tarindex names its layer. At the first start its files are compared with the layer's tar headers, and
-/// what belonged together is recorded; later starts compare with the record.
+/// Nothing in a tarindex names its layer. At the first start its files are compared with the layer's tar
+/// headers, and what belonged together is recorded; later starts compare with the record.
 void SourceOpener::check_binding(const OpenInput& input, const Layer& layer, const IndexFiles& index,
                                  const DeviceParts& parts, const StageSink& stage) {
   if (!index.tarindex || input.pinned) return;
@@ -275,13 +338,13 @@ void SourceOpener::check_binding(const OpenInput& input, const Layer& layer, con
     const auto recorded = store_.find_binding(name);
     if (recorded == binding) return;
     if (recorded && recorded->tarindex == binding->tarindex && recorded->layer != binding->layer) {
-      throw make_error(ErrorKind::corrupt,
-                       "{} was made for layer {}, but {} now has {}: make the tarindex anew, or name the image by digest",
-                       index.tarindex_name, to_string(recorded->layer), input.definition.image,
-                       to_string(binding->layer));
+      throw make_error(
+          ErrorKind::corrupt,
+          "{} was made for layer {}, but {} now has {}: make the tarindex anew, or name the image by digest",
+          index.tarindex_name, to_string(recorded->layer), input.definition.image, to_string(binding->layer));
     }
   }
-  stage("checking the index");
+  stage({.stage = "checking the index"});
   check_samples(index, parts);
   if (binding) store_.put_binding(name, *binding);
 }
@@ -291,10 +354,11 @@ void SourceOpener::check_samples(const IndexFiles& index, const DeviceParts& par
   const auto samples = pick_samples(index.tarindex->file.get(), index.tarindex_name, kSamples);
   for (const TarSample& sample : samples) {  // all under way before the first is awaited
     if (!ByteRange{sample.header_offset, kTarBlock}.fits_in(stream->spans->stream_size())) {
-      throw make_error(ErrorKind::corrupt, "{}: file '{}' lies behind the end of the layer", index.tarindex_name,
-                       printable(sample.name));
+      throw make_error(ErrorKind::corrupt, "{}: file '{}' lies behind the end of the layer",
+                       index.tarindex_name, printable(sample.name));
     }
-    loader_.load(stream, stream->spans->find(sample.header_offset), Priority::foreground, [](const SpanResult&) {});
+    loader_.load(stream, stream->spans->find(sample.header_offset), Priority::foreground,
+                 [](const SpanResult&) {});
   }
   for (const TarSample& sample : samples) {
     with_context(index.tarindex_name, [&] {

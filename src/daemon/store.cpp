@@ -2,8 +2,11 @@
 #include "daemon/store.h"
 
 #include <fcntl.h>
+#include <fmt/chrono.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -44,18 +47,22 @@ Digest sha256_of_file(int fd, const std::string& name) {
 }
 
 Store::Store(fs::path root) : root_(std::move(root)) {
-  for (const char* folder : {"files", "manifests", "bindings"}) {
+  for (const char* folder : {"files", "manifests", "bindings", "refs", "index"}) {
     std::error_code error;
     fs::create_directories(root_ / folder, error);
     if (error) throw system_error(error.value(), (root_ / folder).native());
   }
 }
 
-fs::path Store::file_path(const Digest& digest) const { return root_ / "files" / ("sha256-" + digest.hex()); }
+fs::path Store::file_path(const Digest& digest) const {
+  return root_ / "files" / ("sha256-" + digest.hex());
+}
 fs::path Store::manifest_path(const Digest& digest) const {
   return root_ / "manifests" / ("sha256-" + digest.hex() + ".json");
 }
-fs::path Store::binding_path(const std::string& mount) const { return root_ / "bindings" / (mount + ".json"); }
+fs::path Store::binding_path(const std::string& mount) const {
+  return root_ / "bindings" / (mount + ".json");
+}
 
 std::optional<UniqueFd> Store::find(const Digest& digest) {
   const fs::path path = file_path(digest);
@@ -105,6 +112,81 @@ std::optional<std::string> Store::find_manifest(const Digest& digest) {
   return text;
 }
 
+/// Names hold what a file's name may not.
+fs::path Store::ref_path(const std::string& image, const std::string& platform) const {
+  return root_ / "refs" / (sha256(as_bytes(image + " " + platform)).hex() + ".json");
+}
+
+void Store::put_ref(const std::string& image, const std::string& platform, const Digest& digest) {
+  const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  const json object{{"version", 1},
+                    {"image", image},
+                    {"platform", platform},
+                    {"digest", to_string(digest)},
+                    {"time", fmt::format("{:%F %T}", fmt::gmtime(now))}};
+  write_file_durably(ref_path(image, platform), object.dump(2) + "\n", 0644);
+}
+
+std::optional<Ref> Store::find_ref(const std::string& image, const std::string& platform) {
+  const fs::path path = ref_path(image, platform);
+  const auto file = try_open_file(path, O_RDONLY);
+  if (!file) return std::nullopt;
+  try {
+    const json object = json::parse(read_text(file->get(), kMaxBinding, path.native()));
+    return Ref{Digest::parse(object.at("digest").get<std::string>()), object.at("time").get<std::string>()};
+  } catch (const json::exception&) {
+    logf(LogLevel::warning, "{}: is damaged; ignoring", path.native());
+    return std::nullopt;
+  }
+}
+
+fs::path Store::index_path(const IndexKey& key) const {
+  const std::string layer = key.layer ? fmt::format("-layer-{}", *key.layer) : "";
+  return root_ / "index" / fmt::format("sha256-{}{}.index", key.manifest.hex(), layer);
+}
+
+bool Store::has_index(const IndexKey& key) const {
+  return fs::exists(index_path(key));
+}
+
+bool Store::has_any_index(const Digest& manifest) const {
+  const std::string prefix = "sha256-" + manifest.hex();
+  return std::ranges::any_of(fs::directory_iterator(root_ / "index"), [&](const fs::directory_entry& entry) {
+    const std::string name = entry.path().filename();
+    return name.starts_with(prefix) && name.ends_with(".index");
+  });
+}
+
+std::shared_ptr<const ImageIndex> Store::find_index(const IndexKey& key) {
+  const fs::path path = index_path(key);
+  auto file = try_open_file(path, O_RDONLY);
+  if (!file) return nullptr;
+  try {
+    return std::make_shared<const ImageIndex>(std::move(*file), path.native());
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::unsupported) throw;
+    logf(LogLevel::warning, "{}; removing it", error.what());
+    ::unlink(path.c_str());
+    return nullptr;
+  }
+}
+
+void Store::make_index(const IndexKey& key,
+                       const std::function<void(int file, const std::string& name)>& write) {
+  const fs::path path = index_path(key);
+  const fs::path temporary = path.native() + "." + random_hex_128();
+  const UniqueFd file = open_file(temporary, O_RDWR | O_CREAT | O_EXCL, 0644);
+  try {
+    write(file.get(), path.native());
+    if (::rename(temporary.c_str(), path.c_str()) != 0) throw errno_error("{}: rename", path.native());
+    const UniqueFd folder = open_file(path.parent_path(), O_RDONLY | O_DIRECTORY);
+    if (::fsync(folder.get()) != 0) throw errno_error("{}: fsync", path.parent_path().native());
+  } catch (const Error&) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+}
+
 void Store::put_binding(const std::string& mount, const Binding& binding) {
   json object{{"version", 1}, {"layer", to_string(binding.layer)}, {"tarindex", to_string(binding.tarindex)}};
   if (binding.zinfo) object["zinfo"] = to_string(*binding.zinfo);
@@ -122,7 +204,8 @@ std::optional<Binding> Store::find_binding(const std::string& mount) {
     if (object.contains("zinfo")) binding.zinfo = Digest::parse(object.at("zinfo").get<std::string>());
     return binding;
   } catch (const json::exception&) {
-    throw make_error(ErrorKind::corrupt, "{}: is damaged; remove it to have the index checked anew", path.native());
+    throw make_error(ErrorKind::corrupt, "{}: is damaged; remove it to have the index checked anew",
+                     path.native());
   }
 }
 

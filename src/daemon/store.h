@@ -2,15 +2,19 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "base/digest.h"
 #include "base/unique_fd.h"
+#include "index/image_index.h"
 
 namespace erofs_oci {
 
-/// What a mount's source was made of when it was first opened, so that a moved tag or an altered file is noticed.
+/// What a mount's source was made of when it was first opened, so that a moved tag or an altered file is
+/// noticed.
 struct Binding {
   Digest layer;
   Digest tarindex;
@@ -18,8 +22,21 @@ struct Binding {
   friend bool operator==(const Binding&, const Binding&) = default;
 };
 
-/// What the daemon keeps over restarts and reboots, under /var/lib/erofs-oci, by digest. Files appear whole or not at
-/// all. Thread-safe; two processes may share a store.
+/// What a name led to when a registry was last asked.
+struct Ref {
+  Digest digest;     ///< of the manifest
+  std::string time;  ///< UTC, "2026-01-31 12:00:00"
+};
+
+/// What an index is of: an image, or one layer of it.
+struct IndexKey {
+  Digest manifest;
+  std::optional<uint32_t> layer;
+  friend auto operator<=>(const IndexKey&, const IndexKey&) = default;
+};
+
+/// What the daemon keeps over restarts and reboots, under /var/lib/erofs-oci, by digest. Files appear whole
+/// or not at all. Thread-safe; two processes may share a store.
 class Store {
  public:
   explicit Store(std::filesystem::path root);
@@ -28,8 +45,8 @@ class Store {
     Digest digest;
     UniqueFd file;  ///< open for reading
   };
-  /// Copies the file `fd` into the store, unless it is there, and opens the copy: the user's file may change or vanish
-  /// under us. `name` is for messages.
+  /// Copies the file `fd` into the store, unless it is there, and opens the copy: the user's file may change
+  /// or vanish under us. `name` is for messages.
   Kept keep(int fd, const std::string& name);
   /// A kept file, verified; nullopt where there is none.
   std::optional<UniqueFd> find(const Digest& digest);
@@ -38,12 +55,29 @@ class Store {
   /// A manifest that was put before, verified; nullopt where there is none.
   std::optional<std::string> find_manifest(const Digest& digest);
 
+  void put_ref(const std::string& image, const std::string& platform, const Digest& digest);
+  std::optional<Ref> find_ref(const std::string& image, const std::string& platform);
+
+  /// Whether there is an index, without a look into it.
+  bool has_index(const IndexKey& key) const;
+  /// Whether there is one of the image or of any of its layers.
+  bool has_any_index(const Digest& manifest) const;
+  /// The index, verified; nullopt where there is none. A damaged one is removed, with a message: it can be
+  /// built again.
+  std::shared_ptr<const ImageIndex> find_index(const IndexKey& key);
+  /// Has `write` fill an empty file, which then becomes the index of `key`, whole or not at all.
+  void make_index(const IndexKey& key, const std::function<void(int file, const std::string& name)>& write);
+  /// For files without a name, on the same disk.
+  std::filesystem::path scratch() const { return root_ / "index"; }
+
   void put_binding(const std::string& mount, const Binding& binding);
   std::optional<Binding> find_binding(const std::string& mount);
 
  private:
   std::filesystem::path file_path(const Digest& digest) const;
   std::filesystem::path manifest_path(const Digest& digest) const;
+  std::filesystem::path ref_path(const std::string& image, const std::string& platform) const;
+  std::filesystem::path index_path(const IndexKey& key) const;
   std::filesystem::path binding_path(const std::string& mount) const;
 
   std::filesystem::path root_;

@@ -61,8 +61,8 @@ class FuseTransport : public Transport {
                 TransportEnded ended)
       : server_(std::move(connection), std::move(device), std::move(table)),
         thread_(serving_thread("fuse", std::move(ended), [this] {
-          return std::string(server_.run() == fuse::Server::End::stopped ? "stopped"
-                                                                         : "the kernel closed the connection");
+          return std::string(
+              server_.run() == fuse::Server::End::stopped ? "stopped" : "the kernel closed the connection");
         })) {}
   ~FuseTransport() override { stop({}); }
   /// Reads that are still under way stay in the table for the successor.
@@ -78,7 +78,8 @@ class FuseTransport : public Transport {
 
 }  // namespace
 
-std::unique_ptr<Transport> serve_nbd(UniqueFd socket, std::shared_ptr<BlockDevice> device, TransportEnded ended) {
+std::unique_ptr<Transport> serve_nbd(UniqueFd socket, std::shared_ptr<BlockDevice> device,
+                                     TransportEnded ended) {
   return std::make_unique<NbdTransport>(std::move(socket), std::move(device), std::move(ended));
 }
 

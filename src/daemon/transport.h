@@ -12,8 +12,8 @@
 
 namespace erofs_oci {
 
-/// A descriptor on which reads of a device are answered, by threads of its own. stop() and the destructor may be called
-/// from any one thread; the destructor stops and joins.
+/// A descriptor on which reads of a device are answered, by threads of its own. stop() and the destructor may
+/// be called from any one thread; the destructor stops and joins.
 class Transport {
  public:
   virtual ~Transport() = default;
@@ -25,13 +25,16 @@ class Transport {
 using TransportEnded = std::function<void(const std::string& how)>;
 
 /// Serves the kernel's nbd driver on the other end of `socket`.
-std::unique_ptr<Transport> serve_nbd(UniqueFd socket, std::shared_ptr<BlockDevice> device, TransportEnded ended);
+std::unique_ptr<Transport> serve_nbd(UniqueFd socket, std::shared_ptr<BlockDevice> device,
+                                     TransportEnded ended);
 
 /// Serves the file of a FUSE connection; `table` holds what a predecessor owed, or nothing.
 std::unique_ptr<Transport> serve_fuse(UniqueFd connection, fuse::RequestTable table,
                                       std::shared_ptr<BlockDevice> device, TransportEnded ended);
 
-/// Serves clients of the block protocol, with its handshake, on a listening stream socket; a bounded number at a time.
-std::unique_ptr<Transport> serve_export(UniqueFd listener, std::string name, std::shared_ptr<BlockDevice> device);
+/// Serves clients of the block protocol, with its handshake, on a listening stream socket; a bounded number
+/// at a time.
+std::unique_ptr<Transport> serve_export(UniqueFd listener, std::string name,
+                                        std::shared_ptr<BlockDevice> device);
 
 }  // namespace erofs_oci

@@ -166,8 +166,8 @@ const Descriptor& select_platform(const Index& index, const Platform& platform) 
                    platforms_of(index));
 }
 
-size_t select_layer(const Manifest& manifest, std::string_view which, std::string_view name) {
-  const size_t count = manifest.layers.size();
+size_t select_layer(const std::vector<Descriptor>& layers, std::string_view which, std::string_view name) {
+  const size_t count = layers.size();
   if (const auto number = parse_u64(which)) {
     if (*number < count) return *number;
     if (count == 0) throw make_error(ErrorKind::not_found, "image {} has no layers", name);
@@ -176,7 +176,7 @@ size_t select_layer(const Manifest& manifest, std::string_view which, std::strin
   }
   const Digest digest = Digest::parse(which);
   for (size_t i = 0; i < count; ++i) {
-    if (manifest.layers[i].digest == digest) return i;
+    if (layers[i].digest == digest) return i;
   }
   throw make_error(ErrorKind::not_found, "image {} has no layer {}", name, to_string(digest));
 }

@@ -53,6 +53,6 @@ const Descriptor& select_platform(const Index& index, const Platform& platform);
 
 /// The number of the layer that `which`, a decimal number or a digest, stands for. Error not_found says what
 /// there is: "image X has 3 layers, 0 to 2; layer 7 was asked for".
-size_t select_layer(const Manifest& manifest, std::string_view which, std::string_view name);
+size_t select_layer(const std::vector<Descriptor>& layers, std::string_view which, std::string_view name);
 
 }  // namespace erofs_oci::registry

@@ -45,14 +45,17 @@ SpanLoader::~SpanLoader() {
   memory_.set_evict({});
 }
 
-void SpanLoader::stop() { stopping_ = true; }
+void SpanLoader::stop() {
+  stopping_ = true;
+}
 
 SpanRef SpanLoader::find(const Stream& stream, size_t span) {
   MutexLock lock(mutex_);
   return cache_.find({stream.id, span});
 }
 
-void SpanLoader::load(const std::shared_ptr<const Stream>& stream, size_t span, Priority priority, SpanDone done) {
+void SpanLoader::load(const std::shared_ptr<const Stream>& stream, size_t span, Priority priority,
+                      SpanDone done) {
   std::shared_ptr<Load> load;
   SpanRef cached;
   {
@@ -82,9 +85,11 @@ void SpanLoader::load(const std::shared_ptr<const Stream>& stream, size_t span, 
 void SpanLoader::start(const std::shared_ptr<Load>& load, Reservation reservation) {
   try {
     const uint64_t output_length = load->stream->spans->output(load->span).length;
-    // Shared with the buffer's last owner, who may be a reply that is being sent after the span left the cache.
+    // Shared with the buffer's last owner, who may be a reply that is being sent after the span left the
+    // cache.
     auto output_memory = std::make_shared<Reservation>(reservation.split(output_length));
-    load->output = std::make_shared<Buffer>(output_length, [output_memory](size_t) { *output_memory = Reservation(); });
+    load->output =
+        std::make_shared<Buffer>(output_length, [output_memory](size_t) { *output_memory = Reservation(); });
     if (!load->direct()) {
       load->stored_memory = std::move(reservation);
       load->stored = Buffer(load->stored_memory.bytes());
@@ -99,15 +104,19 @@ void SpanLoader::fetch(const std::shared_ptr<Load>& load) {
   if (stopping_) return finish(load, Error(ErrorKind::unavailable, ECANCELED, "the daemon is stopping"));
   ++load->fetches;
   const MutableBytes target = load->direct() ? load->output->bytes() : load->stored.bytes();
-  load->stream->blob->read(load->stored_range(), target, load->priority, [this, load](std::optional<Error> error) {
-    if (error || load->direct()) return finish(load, std::move(error));
-    workers_.post([this, load] { decode(load); });
-  });
+  load->stream->blob->read(load->stored_range(), target, load->priority,
+                           [this, load](std::optional<Error> error) {
+                             if (error || (load->direct() && !load->stream->spans->has_digests()))
+                               return finish(load, std::move(error));
+                             workers_.post([this, load] { decode(load); });
+                           });
 }
 
 void SpanLoader::decode(const std::shared_ptr<Load>& load) {
   try {
-    load->stream->spans->decode(load->span, load->stored.bytes(), load->output->bytes());
+    const SpanTable& spans = *load->stream->spans;
+    if (!load->direct()) spans.decode(load->span, load->stored.bytes(), load->output->bytes());
+    spans.verify(load->span, load->output->bytes());
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::corrupt && load->fetches < kFetchesOfCorruptData) return fetch(load);
     return finish(load, error.within(load->stream->blob->name()));

@@ -28,6 +28,10 @@ class SpanTable {
   /// Fills `out`, as long as output(span), from `stored`, as long as stored(span).
   /// Throws Error corrupt where the bytes do not fit the table.
   virtual void decode(size_t span, Bytes stored, MutableBytes out) const = 0;
+  /// Whether verify() does anything.
+  virtual bool has_digests() const { return false; }
+  /// Throws Error corrupt where `out`, as decoded, is not what span `span` is known to be.
+  virtual void verify(size_t /*span*/, Bytes /*out*/) const {}
 };
 
 }  // namespace erofs_oci

@@ -174,17 +174,17 @@ TEST(SelectPlatform, SaysWhatThereIs) {
 TEST(SelectLayer, TakesANumberOrADigest) {
   const Manifest parsed =
       parse_manifest(manifest(layer("1", digit('1')) + "," + layer("2", digit('2'))), "m");
-  EXPECT_EQ(select_layer(parsed, "1", "x"), 1u);
-  EXPECT_EQ(select_layer(parsed, digit('1'), "x"), 0u);
+  EXPECT_EQ(select_layer(parsed.layers, "1", "x"), 1u);
+  EXPECT_EQ(select_layer(parsed.layers, digit('1'), "x"), 0u);
 }
 
 TEST(SelectLayer, SaysWhatThereIs) {
   const Manifest three = parse_manifest(manifest(layer("1") + "," + layer("1") + "," + layer("1")), "m");
-  EXPECT_STREQ(error_of([&] { select_layer(three, "7", "X"); }).what(),
+  EXPECT_STREQ(error_of([&] { select_layer(three.layers, "7", "X"); }).what(),
                "image X has 3 layers, 0 to 2; layer 7 was asked for");
-  EXPECT_EQ(error_of([&] { select_layer(three, digit('9'), "X"); }).kind(), ErrorKind::not_found);
-  EXPECT_EQ(error_of([&] { select_layer(three, "top", "X"); }).kind(), ErrorKind::invalid);
-  EXPECT_STREQ(error_of([&] { select_layer(parse_manifest(manifest(""), "m"), "0", "X"); }).what(),
+  EXPECT_EQ(error_of([&] { select_layer(three.layers, digit('9'), "X"); }).kind(), ErrorKind::not_found);
+  EXPECT_EQ(error_of([&] { select_layer(three.layers, "top", "X"); }).kind(), ErrorKind::invalid);
+  EXPECT_STREQ(error_of([&] { select_layer(parse_manifest(manifest(""), "m").layers, "0", "X"); }).what(),
                "image X has no layers");
 }
 

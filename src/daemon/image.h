@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/digest.h"
+#include "base/range_reader.h"
+#include "registry/blob.h"
+#include "registry/manifest.h"
+
+namespace erofs_oci {
+
+/// A layer's blob; `of_registry` is the same blob where it lies in a registry.
+struct LayerBlob {
+  std::shared_ptr<RangeReader> blob;
+  std::shared_ptr<registry::Blob> of_registry;
+};
+
+/// An image whose manifest is known: where its layers' bytes come from. One thread at a time, but for give_up().
+class Image {
+ public:
+  virtual ~Image() = default;
+
+  /// For messages: as the definition names it.
+  virtual std::string name() const = 0;
+  /// Of the manifest; none for an archive by itself.
+  virtual std::optional<Digest> digest() const = 0;
+  /// "linux/amd64"; "" where nothing says it.
+  virtual std::string platform() const = 0;
+  virtual const std::vector<registry::Descriptor>& layers() const = 0;
+
+  /// Whether the layer's place is asked before its first read.
+  enum class Preflight { ask, assume };
+  virtual LayerBlob open_layer(size_t number, Preflight preflight) = 0;
+  /// The digests of the layers' streams, which the image's configuration states; empty where it has none.
+  virtual std::vector<Digest> diff_ids() = 0;
+  /// Fails what the functions above, and the blobs they opened, wait for now or will. Thread-safe.
+  virtual void give_up(const Error& reason) = 0;
+};
+
+/// What opening ends with when the daemon is told to stop.
+Error given_up();
+
+/// `rootfs.diff_ids` of an image configuration (OCI image-spec, config.md). Error corrupt where the number
+/// differs from the layers'.
+std::vector<Digest> parse_diff_ids(const std::string& config_json, size_t layers, const std::string& name);
+
+}  // namespace erofs_oci

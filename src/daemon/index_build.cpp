@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/index_build.h"
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+#include <thread>
+
+#include "base/log.h"
+#include "index/builder.h"
+
+namespace erofs_oci {
+namespace {
+
+constexpr std::chrono::milliseconds kProgressPeriod{200};
+
+std::vector<size_t> numbers_of(const Image& image, const IndexKey& key) {
+  if (key.layer) return {*key.layer};
+  std::vector<size_t> numbers(image.layers().size());
+  std::iota(numbers.begin(), numbers.end(), 0);
+  return numbers;
+}
+
+}  // namespace
+
+BuildProgress throttled(const StageSink& stage) {
+  return [&stage, next = std::chrono::steady_clock::time_point()](uint64_t done, uint64_t total) mutable {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next && done != total) return;
+    next = now + kProgressPeriod;
+    stage({.stage = "building the index", .done = done, .total = total});
+  };
+}
+
+std::vector<LayerInput> layers_to_index(Image& image, const std::vector<size_t>& numbers) {
+  const std::vector<Digest> diff_ids = image.diff_ids();
+  std::vector<LayerInput> layers;
+  for (const size_t number : numbers) {
+    LayerInput layer{.blob = image.open_layer(number, Image::Preflight::ask).blob,
+                     .digest = image.layers()[number].digest,
+                     .diff_id = std::nullopt};
+    if (!diff_ids.empty()) layer.diff_id = diff_ids[number];
+    layers.push_back(std::move(layer));
+  }
+  return layers;
+}
+
+IndexBuild build_in_process(Store& store) {
+  return [&store](const OpenInput& input, Image& image, const IndexKey& key, const StageSink& stage) {
+    const ImageInput of{.manifest = key.manifest,
+                        .platform = image.platform(),
+                        .layer = key.layer,
+                        .layers = layers_to_index(image, numbers_of(image, key))};
+    const BuildOptions options{.threads = std::max(1u, std::thread::hardware_concurrency()),
+                               .scratch = store.scratch(),
+                               .progress = throttled(stage)};
+    store.make_index(key, [&](int file, const std::string& name) {
+      const BuildReport report = build_image_index(of, options, file, name);
+      for (const std::string& note : report.notes)
+        logf(LogLevel::warning, "{}: indexing: {}", input.definition.name, note);
+    });
+  };
+}
+
+}  // namespace erofs_oci

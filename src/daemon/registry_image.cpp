@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/registry_image.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace erofs_oci {
+namespace {
+
+constexpr uint64_t kMaxConfig = 8 * kMiB;
+/// So long a registry is waited for where the image can be opened without it.
+constexpr std::chrono::seconds kOfflinePatience{3};
+
+registry::AccessSettings access_settings(const OpenInput& input) {
+  const Definition& definition = input.definition;
+  registry::AccessSettings settings;
+  settings.insecure = definition.registry.insecure;
+  settings.ca_pem = input.ca_pem;
+  settings.proxy = definition.registry.proxy;
+  settings.credentials = input.credentials;
+  settings.retry.deadline = definition.start_timeout;
+  return settings;
+}
+
+registry::RetrySettings reading_settings(const Definition& definition) {
+  registry::RetrySettings settings;
+  settings.deadline.reset();
+  if (definition.io.on_unavailable == Unavailable::fail) settings.deadline = definition.io.deadline;
+  return settings;
+}
+
+registry::Platform platform_of(const Definition& definition) {
+  return definition.platform ? registry::Platform::parse(*definition.platform) : registry::Platform::host();
+}
+
+}  // namespace
+
+RegistryImage::RegistryImage(const OpenInput& input, http::Engine& engine)
+    : engine_(engine),
+      name_(input.definition.image),
+      reference_(registry::Reference::parse(input.definition.image)),
+      reading_(reading_settings(input.definition)),
+      platform_(to_string(platform_of(input.definition))),
+      access_(access_settings(input)) {}
+
+std::unique_ptr<RegistryImage> RegistryImage::resolve(
+    const OpenInput& input, http::Engine& engine, Store& store, const StageSink& stage,
+    const std::function<bool(const Digest&)>& may_go_offline) {
+  std::unique_ptr<RegistryImage> image(new RegistryImage(input, engine));
+  if (input.pinned && image->load(*input.pinned, store)) {
+    image->repository_ = std::make_shared<registry::Repository>(engine, image->reference_, image->access_);
+  } else {
+    image->ask(input, store, stage, may_go_offline);
+  }
+  return image;
+}
+
+/// False where the store does not have the manifest.
+bool RegistryImage::load(const Digest& digest, Store& store) {
+  const auto json = store.find_manifest(digest);
+  if (!json) return false;
+  resolved_.reference = reference_;
+  resolved_.manifest_digest = digest;
+  resolved_.manifest = registry::parse_manifest(*json, name_);
+  offline_ = true;
+  return true;
+}
+
+void RegistryImage::ask(const OpenInput& input, Store& store, const StageSink& stage,
+                        const std::function<bool(const Digest&)>& may_go_offline) {
+  registry::Reference exact = reference_;
+  if (input.pinned) exact.digest = input.pinned;
+  const std::string key = to_string(exact);
+  auto known = store.find_ref(key, platform_);
+  if (known && !(may_go_offline(known->digest) && store.find_manifest(known->digest))) known.reset();
+  auto patient = access_;
+  if (known)
+    patient.retry.deadline =
+        std::min<std::chrono::milliseconds>(input.definition.start_timeout, kOfflinePatience);
+  stage({.stage = "resolving"});
+  try {
+    const auto asked = std::make_shared<registry::Repository>(engine_, reference_, patient);
+    const std::stop_callback stopping(input.stop, [&] { registry::Repository::cancel(asked, given_up()); });
+    resolved_ = engine_.run(asked->resolve(exact, registry::Platform::parse(platform_)));
+    repository_ = known ? std::make_shared<registry::Repository>(engine_, reference_, access_) : asked;
+    store.put_manifest(resolved_.manifest_digest, resolved_.manifest_json);
+    store.put_ref(key, platform_, resolved_.manifest_digest);
+  } catch (const Error& error) {
+    if (!known || error.kind() != ErrorKind::unavailable) throw;
+    load(known->digest, store);
+    repository_ = std::make_shared<registry::Repository>(engine_, reference_, access_);
+    stage({.stage = fmt::format("the registry is away ({}); going on with {}, which the name led to on {}",
+                                error.what(), to_string(known->digest), known->time)});
+  }
+}
+
+LayerBlob RegistryImage::open_layer(size_t number, Preflight preflight) {
+  const registry::Descriptor& descriptor = layers()[number];
+  const bool ask = preflight == Preflight::ask && !offline_;
+  auto blob = ask ? engine_.run(registry::Blob::open(repository_, descriptor, reading_))
+                  : registry::Blob::assume(repository_, descriptor, reading_);
+  MutexLock lock(mutex_);
+  opened_.push_back(blob);
+  return {blob, blob};
+}
+
+void RegistryImage::give_up(const Error& reason) {
+  registry::Repository::cancel(repository_, reason);
+  MutexLock lock(mutex_);
+  for (const auto& blob : opened_) blob->fail_pending(reason);
+}
+
+std::vector<Digest> RegistryImage::diff_ids() {
+  const std::string config =
+      engine_.run(repository_->fetch_small_blob(resolved_.manifest.config, kMaxConfig));
+  return parse_diff_ids(config, layers().size(), name_);
+}
+
+}  // namespace erofs_oci

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/mutex.h"
+#include "daemon/image.h"
+#include "daemon/open_input.h"
+#include "daemon/store.h"
+
+namespace erofs_oci {
+
+/// An image of a registry. The store remembers what a name led to, for when the registry is away.
+class RegistryImage : public Image {
+ public:
+  /// Resolves what `input` names: pinned, from the store alone; else by the registry. Where that is away, and
+  /// `may_go_offline` of the image that the name led to last, it is that one, and `stage` is told. Throws
+  /// Error.
+  static std::unique_ptr<RegistryImage> resolve(const OpenInput& input, http::Engine& engine, Store& store,
+                                                const StageSink& stage,
+                                                const std::function<bool(const Digest&)>& may_go_offline);
+
+  std::string name() const override { return name_; }
+  std::optional<Digest> digest() const override { return resolved_.manifest_digest; }
+  std::string platform() const override { return platform_; }
+  const std::vector<registry::Descriptor>& layers() const override { return resolved_.manifest.layers; }
+  LayerBlob open_layer(size_t number, Preflight preflight) override;
+  std::vector<Digest> diff_ids() override;
+  void give_up(const Error& reason) override;
+  /// Whether the registry was not asked.
+  bool is_offline() const { return offline_; }
+
+ private:
+  RegistryImage(const OpenInput& input, http::Engine& engine);
+
+  bool load(const Digest& digest, Store& store);
+  void ask(const OpenInput& input, Store& store, const StageSink& stage,
+           const std::function<bool(const Digest&)>& may_go_offline);
+
+  http::Engine& engine_;
+  const std::string name_;
+  const registry::Reference reference_;
+  const registry::RetrySettings reading_;
+  const std::string platform_;
+  registry::AccessSettings access_;
+  std::shared_ptr<registry::Repository> repository_;
+  registry::ResolvedImage resolved_;
+  bool offline_ = false;
+  Mutex mutex_;
+  std::vector<std::shared_ptr<registry::Blob>> opened_ GUARDED_BY(mutex_);
+};
+
+}  // namespace erofs_oci

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "source/indexed_spans.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "gzip/span_inflater.h"
+#include "zstd/block.h"
+
+namespace erofs_oci {
+
+IndexedSpans::IndexedSpans(std::shared_ptr<const ImageIndex> index, size_t layer)
+    : index_(std::move(index)),
+      number_(layer),
+      layer_(index_->identity().layers[layer]),
+      spans_(index_->spans(layer)) {
+  for (size_t span = 0; span < spans_.size(); ++span) {
+    const uint64_t memory = output(span).length + (is_identity() ? 0 : stored(span).length);
+    if (memory <= kMaxSpanMemory) continue;
+    throw make_error(ErrorKind::unsupported,
+                     "layer {} cannot be read at random: {} of it can only be decompressed as a whole, and "
+                     "{} is the most; "
+                     "compress it as gzip, or as zstd with many frames",
+                     to_string(layer_.digest), human_size(output(span).length), human_size(kMaxSpanMemory));
+  }
+}
+
+size_t IndexedSpans::find(uint64_t offset) const {
+  const auto behind = std::ranges::upper_bound(spans_, offset, {}, &ScannedSpan::out);
+  return static_cast<size_t>(behind - spans_.begin()) - 1;
+}
+
+ByteRange IndexedSpans::output(size_t span) const {
+  const uint64_t end = span + 1 < spans_.size() ? spans_[span + 1].out : layer_.stream_size;
+  return ByteRange::from_to(spans_[span].out, end);
+}
+
+ByteRange IndexedSpans::stored(size_t span) const {
+  const uint64_t end = span + 1 < spans_.size() ? spans_[span + 1].in : layer_.blob_size;
+  return ByteRange::from_to(spans_[span].in - (spans_[span].bits != 0 ? 1 : 0), end);
+}
+
+void IndexedSpans::decode(size_t span, Bytes stored, MutableBytes out) const {
+  switch (layer_.format) {
+    case StreamFormat::gzip:
+      return inflate(spans_[span], stored, out);
+    case StreamFormat::zstd:
+      return zstd_decompress(stored, out);
+    case StreamFormat::plain:
+      std::memcpy(out.data(), stored.data(), out.size());
+  }
+}
+
+void IndexedSpans::inflate(const ScannedSpan& span, Bytes stored, MutableBytes out) const {
+  std::array<std::byte, kWindowSize> window{};
+  if (span.window_size != 0) {
+    std::vector<std::byte> compressed(span.window_size);
+    const ImageIndex::Part& windows = index_->windows(number_);
+    pread_exactly(index_->file(), windows.offset + span.window_offset, compressed, index_->name());
+    zstd_decompress(compressed, window);
+  }
+  thread_local SpanInflater inflater;  // its tables are too large to set up for every span
+  inflater.start({.in = span.in, .out = span.out, .bits = span.bits}, window, stored);
+  const size_t length = inflater.read(out);
+  if (length != out.size()) {
+    throw make_error(ErrorKind::corrupt, "bytes from {} on inflate to {} where the index says {}", span.in,
+                     length, out.size());
+  }
+}
+
+void IndexedSpans::verify(size_t span, Bytes out) const {
+  if (sha256(out) == spans_[span].digest) return;
+  throw make_error(ErrorKind::corrupt,
+                   "bytes {} of its stream differ from the digest that the index has of them",
+                   to_string(output(span)));
+}
+
+}  // namespace erofs_oci
