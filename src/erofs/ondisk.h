@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 /// On-disk structures of EROFS as the kernel's fs/erofs/erofs_fs.h defines them, little-endian. Names are the kernel's
@@ -11,6 +12,8 @@ constexpr uint64_t kSuperOffset = 1024;
 constexpr uint32_t kSuperMagic = 0xE0F5E1E2;
 
 constexpr uint32_t kCompatSbChecksum = 0x1;
+constexpr uint32_t kCompatMtime = 0x2;  // the times of inodes are mtimes
+constexpr uint32_t kCompatXattrFilter = 0x4;
 constexpr uint32_t kIncompatChunkedFile = 0x4;
 constexpr uint32_t kIncompatDeviceTable = 0x8;
 
@@ -110,7 +113,42 @@ struct [[gnu::packed]] DirEntry {
 };
 static_assert(sizeof(DirEntry) == 12);
 
+/// Values of DirEntry::file_type.
+enum class FileType : uint8_t {
+  unknown = 0,
+  regular = 1,
+  directory = 2,
+  character_device = 3,
+  block_device = 4,
+  fifo = 5,
+  socket = 6,
+  symlink = 7,
+};
+
+constexpr size_t kMaxName = 255;
+
+struct [[gnu::packed]] XattrHeader {
+  uint32_t name_filter;
+  uint8_t shared_count;
+  uint8_t reserved[7];
+};
+static_assert(sizeof(XattrHeader) == 12);
+
+struct [[gnu::packed]] XattrEntry {
+  uint8_t name_len;
+  uint8_t name_index;
+  uint16_t value_size;
+};
+static_assert(sizeof(XattrEntry) == 4);
+
+constexpr uint64_t kXattrAlignment = 4;
+
 /// The bytes of inline xattrs that i_xattr_icount stands for; 0 where there are none.
 constexpr uint64_t xattr_size(uint16_t icount) { return icount == 0 ? 0 : 12 + 4 * (uint64_t{icount} - 1); }
+
+/// Its inverse, for `size` bytes, a multiple of 4, and 0 or more than a header.
+constexpr uint16_t xattr_icount(uint64_t size) {
+  return static_cast<uint16_t>(size == 0 ? 0 : (size - 12) / 4 + 1);
+}
 
 }  // namespace erofs_oci::erofs

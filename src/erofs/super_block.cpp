@@ -57,6 +57,8 @@ Super parse_super(Bytes start, std::string_view name) {
   }
   super.size_bytes = uint64_t{raw.blocks_lo} << raw.blkszbits;
   super.meta_offset = uint64_t{raw.meta_blkaddr} << raw.blkszbits;
+  super.xattr_offset = uint64_t{raw.xattr_blkaddr} << raw.blkszbits;
+  super.epoch = static_cast<int64_t>(raw.epoch);
   super.root_nid = raw.root_nid;
   super.inodes = raw.inos;
   super.extra_devices = (raw.feature_incompat & kIncompatDeviceTable) != 0 ? raw.extra_devices : 0;

@@ -18,6 +18,8 @@ struct Super {
   uint32_t block_size = 0;
   uint64_t size_bytes = 0;  ///< of the primary device
   uint64_t meta_offset = 0;
+  uint64_t xattr_offset = 0;  ///< what shared xattrs are counted from
+  int64_t epoch = 0;          ///< the time of compact inodes
   uint64_t root_nid = 0;
   uint64_t inodes = 0;
   uint16_t extra_devices = 0;

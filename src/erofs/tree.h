@@ -18,8 +18,8 @@ struct Xattr {
   friend auto operator<=>(const Xattr&, const Xattr&) = default;
 };
 
-/// Bytes [file_offset, file_offset + length) of a regular file lie at `address` of the data area, which is what follows
-/// the metadata (an image), or extra device 1 (a tarindex).
+/// Bytes [file_offset, file_offset + length) of a regular file lie at `address` of the data area, which is what
+/// follows the metadata (an image), or extra device 1 (a tarindex). `length` is not 0.
 struct FileData {
   uint64_t file_offset = 0;
   uint64_t address = 0;
@@ -37,6 +37,7 @@ struct Node {
   int64_t mtime = 0;
   uint32_t xattrs = 0;         ///< in Tree::xattr_sets
   uint64_t size = 0;           ///< of a regular file
+  uint64_t address = 0;        ///< in the data area of an image, of a regular file that has a size but no data
   std::string target;          ///< of a symlink
   std::vector<FileData> data;  ///< of a regular file; sorted; what they leave out is a hole
   std::map<std::string, NodeId, std::less<>> children;  ///< of a directory, without "." and ".."
