@@ -13,9 +13,9 @@ namespace erofs_oci::erofs {
 
 /// Where files' data is.
 enum class DataArea {
-  behind_metadata,  ///< in blocks that follow the metadata; each file contiguous, holes and all, from `address` of its
-                    ///< first byte on (FLAT_PLAIN): what FileData say beyond data[0].address - data[0].file_offset is not
-                    ///< looked at
+  behind_metadata,  ///< in blocks that follow the metadata; each file contiguous, holes and all (FLAT_PLAIN). Its
+                    ///< first byte is at data[0].address - data[0].file_offset, or at Node::address where it has no
+                    ///< data; that is a multiple of the block size. What else FileData say is not looked at
   extra_device,     ///< on device 1, found by chunk indexes
 };
 
@@ -27,11 +27,14 @@ struct WriteOptions {
   std::array<std::byte, 16> uuid{};
 };
 
+class MetadataLayout;
+
 /// Lays a tree out as EROFS metadata. The same tree and options give the same bytes. One thread at a time.
 class Writer {
  public:
-  /// Assigns every inode and directory block its place. Error unsupported, naming the path, for what EROFS cannot hold.
-  /// `tree` must outlive the writer.
+  /// Assigns every inode and directory block its place. Error unsupported, naming the path, for what EROFS cannot
+  /// hold. `tree` must outlive the writer. A sparse file may cost many times what it takes to describe it: where a
+  /// tree comes from strangers, look at metadata_size() before write().
   Writer(const Tree& tree, const WriteOptions& options);
   ~Writer();
 
@@ -39,12 +42,11 @@ class Writer {
   uint64_t metadata_size() const;
   uint64_t inode_count() const;
 
-  /// Gives the metadata in pieces of a bounded size, in order.
+  /// Gives the metadata in pieces of at most 64 KiB, in order.
   void write(const std::function<void(Bytes)>& sink) const;
 
  private:
-  class Layout;
-  std::unique_ptr<Layout> layout_;
+  std::unique_ptr<const MetadataLayout> layout_;
 };
 
 }  // namespace erofs_oci::erofs
