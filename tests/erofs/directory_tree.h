@@ -18,8 +18,8 @@
 
 namespace erofs_oci::erofs::testing {
 
-/// A directory on disk as a tree. Each regular file gets room in one data area, at a block's begin, in the tree's
-/// order; `files` says what belongs there.
+/// A directory on disk as a tree. Each regular file gets room in one data area, at a block's begin, in the
+/// tree's order; `files` says what belongs there.
 class DirectoryTree {
  public:
   struct File {
@@ -76,7 +76,8 @@ class DirectoryTree {
 
   uint32_t xattrs_of(const std::string& path) {
     std::string names(64 * 1024, '\0');
-    names.resize(static_cast<size_t>(std::max<ssize_t>(0, ::llistxattr(path.c_str(), names.data(), names.size()))));
+    names.resize(
+        static_cast<size_t>(std::max<ssize_t>(0, ::llistxattr(path.c_str(), names.data(), names.size()))));
     std::vector<Xattr> xattrs;
     for (size_t at = 0; at < names.size();) {
       const std::string name = names.c_str() + at;

@@ -3,38 +3,16 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include "erofs/ondisk.h"
-#include "erofs/tree_testing.h"
+#include "erofs/sample_trees.h"
 
 namespace erofs_oci::erofs {
 namespace {
 
 using namespace testing;
 using ::testing::ElementsAre;
-
-/// One of each: types, owners, times, links, names around "." and "..".
-Tree varied_tree() {
-  Tree tree = empty_tree();
-  const NodeId usr = add_directory(tree, 0, "usr");
-  const NodeId file = add_file(tree, usr, "file", 5000, {{0, 8192, 5000}});
-  tree.nodes[usr].children["link"] = file;
-  tree.nodes[0].children["another"] = file;
-  add_file(tree, usr, "empty");
-  for (const char* name : {"!", "-", ".a", ".,", "...", "..a", "\xff", "\x01"}) add_file(tree, usr, name);
-  add_symlink(tree, usr, "symlink", "../somewhere");
-  add_special(tree, usr, "tty", S_IFCHR | 0620, 4, 70000);
-  add_special(tree, usr, "disk", S_IFBLK | 0660, 259, 3);
-  add_special(tree, usr, "pipe", S_IFIFO | 0600);
-  add_special(tree, usr, "socket", S_IFSOCK | 0600);
-  add_directory(tree, usr, "nothing");
-  tree.nodes[file].uid = 100'000;
-  tree.nodes[usr].gid = UINT16_MAX;
-  tree.nodes[usr].mtime = -5;
-  tree.nodes[usr].mtime_nanoseconds = 999'999'999;
-  tree.nodes[usr].mode = S_IFDIR | 01777;
-  return tree;
-}
 
 class EachLayout : public ::testing::TestWithParam<WriteOptions> {};
 
@@ -65,21 +43,8 @@ TEST_P(EachLayout, HoldsDirectoriesOfManyBlocks) {
   EXPECT_EQ(read_back(tree, GetParam()), listing(tree));
 }
 
-TEST_P(EachLayout, HoldsDirectoriesOfEachSize) {
-  Tree tree = empty_tree();
-  for (int i = 0; i < 300; ++i) {
-    const NodeId directory = add_directory(tree, 0, std::to_string(i));
-    for (int name = 0; name < i; ++name) add_file(tree, directory, fmt::format("{:0{}}", name, 3 + i % 40));
-  }
-  EXPECT_EQ(read_back(tree, GetParam()), listing(tree));
-}
-
-TEST_P(EachLayout, HoldsSymlinksOfEachSize) {
-  Tree tree = empty_tree();
-  for (size_t size = 1; size <= 4095; size += size < 600 ? 1 : 97) {
-    add_symlink(tree, 0, std::to_string(size), std::string(size, 'x'));
-  }
-  add_symlink(tree, 0, "longest", std::string(4095, 'y'));
+TEST_P(EachLayout, HoldsDirectoriesAndSymlinksOfEachSize) {
+  const Tree tree = tree_of_many_sizes();
   EXPECT_EQ(read_back(tree, GetParam()), listing(tree));
 }
 
@@ -169,6 +134,11 @@ TEST(Writer, RootIsFirstWhateverItHas) {
   EXPECT_EQ(read_back(tree, tarindex_options()), listing(tree));
 }
 
+TEST(Writer, FilesWithHolesKeepThem) {
+  const Tree tree = sparse_tree();
+  EXPECT_EQ(read_back(tree, tarindex_options(kSparseData)), listing(tree));
+}
+
 TEST(Writer, NodesThatNoDirectoryReachesAreLeftOut) {
   Tree tree = empty_tree();
   add_file(tree, 0, "here");
@@ -187,6 +157,18 @@ TEST(Writer, DeepTreesNeedNoStack) {
   for (int i = 0; i < 100'000; ++i) directory = add_directory(tree, directory, "d");
   const std::string metadata = write_metadata(tree, tarindex_options());
   EXPECT_EQ(read_tree(reader_of(metadata)).nodes.size(), 100'001u);
+}
+
+TEST(Writer, LaysHundredsOfThousandsOfFilesOutInFewMegabytes) {
+  Tree tree = empty_tree();
+  for (int i = 0; i < 1000; ++i) {
+    const NodeId directory = add_directory(tree, 0, std::to_string(i));
+    for (int file = 0; file < 300; ++file) add_file(tree, directory, std::to_string(file));
+  }
+  const size_t before = ::mallinfo2().uordblks;
+  const Writer writer(tree, image_options());
+  EXPECT_LT(::mallinfo2().uordblks - before, 15 * kMiB);
+  EXPECT_EQ(writer.inode_count(), 301'001u);
 }
 
 TEST(Writer, InodesOfADirectoryLieTogether) {

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "erofs/tree_testing.h"
+#include "erofs/sample_trees.h"
 #include "erofs/xattr_name.h"
 #include "erofs/xattr_table.h"
 #include "erofs/xxh32.h"
@@ -60,26 +60,6 @@ TEST(XattrTable, AnInodeSharesAtMost255) {
   const std::vector<std::vector<Xattr>> sets{{}, many};
   const XattrTable table(sets, {0, 5});
   EXPECT_EQ(table.body_size(1), 12 + 255 * 4 + 45 * (4 + 3 + 10 + 3u));
-}
-
-/// Xattrs of all namespaces on files, directories, symlinks and devices; some of them shared.
-Tree tree_with_xattrs() {
-  Tree tree = empty_tree();
-  const uint32_t label = add_xattrs(tree, {{"security.selinux", "system_u:object_r:usr_t:s0"}});
-  const uint32_t both =
-      add_xattrs(tree, {{"security.selinux", "system_u:object_r:usr_t:s0"}, {"user.own", "x"}});
-  const uint32_t rare = add_xattrs(tree, {{"system.posix_acl_access", "acl"},
-                                          {"system.posix_acl_default", "default"},
-                                          {"trusted.overlay.opaque", "y"},
-                                          {"user.empty", ""},
-                                          {"user.large", std::string(5000, 'x')}});
-  for (int i = 0; i < 500; ++i)
-    tree.nodes[add_file(tree, 0, std::to_string(i))].xattrs = i % 7 == 0 ? both : label;
-  tree.nodes[0].xattrs = label;
-  tree.nodes[add_directory(tree, 0, "directory")].xattrs = rare;
-  tree.nodes[add_symlink(tree, 0, "symlink", "target")].xattrs = rare;
-  tree.nodes[add_special(tree, 0, "device", S_IFCHR | 0600, 1, 3)].xattrs = both;
-  return tree;
 }
 
 TEST(WriterXattrs, AreReadAsTheyWereWritten) {
