@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/temporary_folder.h"
 #include "control/server_fixture.h"
+#include "daemon/index_build.h"
 
 namespace erofs_oci {
 namespace {
@@ -41,7 +42,7 @@ class ControlServiceTest : public ServerFixture {
   SpanLoader loader_{memory_, workers_};
   http::Engine engine_;
   Store store_{store_folder_ / "store"};
-  SourceOpener opener_{engine_, loader_, workers_, store_};
+  SourceOpener opener_{engine_, loader_, workers_, store_, build_in_process(store_)};
   ServiceManager manager_;
   MountTable mounts_{opener_, manager_, {}};
 };

@@ -14,9 +14,12 @@ namespace {
 class MountHealthTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    set_log_sink([this](LogLevel, std::string_view message, const LogFields&) { lines_.emplace_back(message); });
+    set_log_sink(
+        [this](LogLevel, std::string_view message, const LogFields&) { lines_.emplace_back(message); });
   }
-  void TearDown() override { set_log_sink([](LogLevel, std::string_view, const LogFields&) {}); }
+  void TearDown() override {
+    set_log_sink([](LogLevel, std::string_view, const LogFields&) {});
+  }
 
   std::vector<std::string> lines_;
   MountHealth health_{"tools"};

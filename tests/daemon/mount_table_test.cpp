@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/temporary_folder.h"
 #include "base/text.h"
+#include "daemon/index_build.h"
 #include "daemon/stored_descriptors.h"
 
 namespace erofs_oci {
@@ -27,7 +28,7 @@ class MountTableTest : public ::testing::Test {
     input.definition.name = "tools";
     input.definition.image = "file:" + kImage;
     input.image = open_file(kImage, O_RDONLY);
-    return mounts_.open(std::move(input), [](const std::string&) {});
+    return mounts_.open(std::move(input), [](const OpenProgress&) {});
   }
   void serve(const std::string& generation) {
     std::vector<UniqueFd> fds;
@@ -51,7 +52,7 @@ class MountTableTest : public ::testing::Test {
   SpanLoader loader_{memory_, workers_};
   http::Engine engine_;
   Store store_{folder_ / "store"};
-  SourceOpener opener_{engine_, loader_, workers_, store_};
+  SourceOpener opener_{engine_, loader_, workers_, store_, build_in_process(store_)};
   ServiceManager manager_;
   MountTable mounts_{opener_, manager_, {}};
 };

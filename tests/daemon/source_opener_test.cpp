@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/temporary_folder.h"
+#include "daemon/index_build.h"
 #include "gzip/gzip_testing.h"
 
 namespace erofs_oci {
@@ -40,7 +41,7 @@ class SourceOpenerTest : public ::testing::Test {
     return input;
   }
   OpenedSource open(OpenInput input) {
-    return opener_.open(std::move(input), [](const std::string&) {});
+    return opener_.open(std::move(input), [](const OpenProgress&) {});
   }
   std::string refusal(OpenInput input) {
     try {
@@ -71,18 +72,20 @@ class SourceOpenerTest : public ::testing::Test {
   SpanLoader loader_{memory_, workers_};
   http::Engine engine_;
   Store store_{folder_ / "store"};
-  SourceOpener opener_{engine_, loader_, workers_, store_};
+  SourceOpener opener_{engine_, loader_, workers_, store_, build_in_process(store_)};
 };
 
 TEST_F(SourceOpenerTest, TarindexAndZinfoMakeMetadataAndArchive) {
   const auto tar = testing::gunzip_with_zlib(as_bytes(text("layer.tar.gz")));
   const std::string index = text("layer.erofs");
   for (const char* zinfo : {"layer.zinfo", "layer.v1.zinfo"}) {
-    const OpenedSource source = open(input(kData + "/layer.tar.gz", kData + "/layer.erofs", kData + "/" + zinfo));
+    const OpenedSource source =
+        open(input(kData + "/layer.tar.gz", kData + "/layer.erofs", kData + "/" + zinfo));
     EXPECT_EQ(source.device->block_size(), 512u);
     const auto bytes = read(*source.device, {0, index.size() + 7 * kMiB});
     EXPECT_EQ(as_text(Bytes(bytes).first(index.size())), index);
-    EXPECT_TRUE(std::equal(bytes.begin() + static_cast<ptrdiff_t>(index.size()), bytes.end(), tar.begin())) << zinfo;
+    EXPECT_TRUE(std::equal(bytes.begin() + static_cast<ptrdiff_t>(index.size()), bytes.end(), tar.begin()))
+        << zinfo;
   }
 }
 
@@ -121,7 +124,8 @@ TEST_F(SourceOpenerTest, RefusesATarindexOfAnotherLayer) {
 }
 
 TEST_F(SourceOpenerTest, ZinfoAloneIsACompressedErofsImage) {
-  EXPECT_THAT(refusal(input(kData + "/layer.tar.gz", "", kData + "/layer.zinfo")), HasSubstr("is not an EROFS image"));
+  EXPECT_THAT(refusal(input(kData + "/layer.tar.gz", "", kData + "/layer.zinfo")),
+              HasSubstr("is not an EROFS image"));
 }
 
 TEST_F(SourceOpenerTest, RefusesAnImageThatIsCutShort) {
