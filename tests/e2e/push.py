@@ -6,6 +6,7 @@ usage: push.py HOST:PORT REPOSITORY TAG MEDIA_TYPE FILE [--login USER:PASSWORD] 
 """
 import argparse
 import base64
+import gzip
 import hashlib
 import http.client
 import json
@@ -74,8 +75,10 @@ def main():
     with open(arguments.file, "rb") as file:
         layer = digest_of(file)
         registry.put_blob(file, layer, size)
+    with (gzip.open if arguments.media_type.endswith("gzip") else open)(arguments.file, "rb") as file:
+        diff_id = digest_of(file)
     config, config_digest = of_json({"architecture": architecture, "os": system, "config": {},
-                                     "rootfs": {"type": "layers", "diff_ids": [layer]}})
+                                     "rootfs": {"type": "layers", "diff_ids": [diff_id]}})
     registry.put_blob(config, config_digest, len(config))
     manifest = {"schemaVersion": 2, "mediaType": f"{OCI}.manifest.v1+json",
                 "config": descriptor(f"{OCI}.config.v1+json", config_digest, len(config)),
