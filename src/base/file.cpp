@@ -2,6 +2,7 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 
 #include "base/error.h"
 
@@ -24,6 +25,19 @@ struct stat stat_fd(int fd, std::string_view name) {
   struct stat info {};
   if (::fstat(fd, &info) != 0) throw errno_error("{}", name);
   return info;
+}
+
+UniqueFd duplicate(int fd) {
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!copy) throw errno_error("cannot duplicate a descriptor");
+  return copy;
+}
+
+UniqueFd memory_file(const char* name, std::string_view content) {
+  UniqueFd file(::memfd_create(name, MFD_CLOEXEC));
+  if (!file) throw errno_error("memfd_create");
+  pwrite_all(file.get(), 0, as_bytes(content), name);
+  return file;
 }
 
 void pread_exactly(int fd, uint64_t offset, MutableBytes out, std::string_view name) {

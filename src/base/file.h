@@ -22,6 +22,11 @@ std::optional<UniqueFd> try_open_file(const std::filesystem::path& path, int fla
 
 struct stat stat_fd(int fd, std::string_view name);
 
+/// Another descriptor of the same open file.
+UniqueFd duplicate(int fd);
+/// A file in memory with `content`, at its start (memfd_create(2)); for what must not reach a disk, too.
+UniqueFd memory_file(const char* name, std::string_view content);
+
 /// Reads exactly out.size() bytes at `offset`; a file that ends before is Error corrupt. `name` is for the message.
 void pread_exactly(int fd, uint64_t offset, MutableBytes out, std::string_view name);
 /// Writes all of `bytes` at `offset`.

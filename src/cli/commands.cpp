@@ -10,7 +10,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/mounter.h"
-#include "cli/private_daemon.h"
+#include "cli/progress.h"
+#include "cli/command_daemon.h"
 #include "cli/termination.h"
 #include "config/capabilities.h"
 #include "config/definition_file.h"
@@ -77,9 +78,11 @@ int check_command(const std::string& name_or_file, bool online) {
   with_context(definition.name, [&] { check_capabilities(definition); });
   if (online) {
     const Termination termination;
-    PrivateDaemon daemon;
+    PrivateDaemon daemon(command_daemon());
+    ProgressDisplay display(definition.name);
     const OpenReply opened =
-        DaemonClient(daemon.socket(), &termination).open(definition, std::nullopt, [](const OpenProgress&) {
+        DaemonClient(daemon.socket(), &termination).open(definition, std::nullopt, [&](const OpenProgress& progress) {
+          display.show(progress);
         });
     print_checked(definition);
     if (opened.image_digest) fmt::print("  digest      {}\n", to_string(*opened.image_digest));

@@ -3,12 +3,10 @@
 
 #include <fcntl.h>
 #include <pwd.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -89,17 +87,6 @@ std::optional<registry::Credentials> read_credentials(const fs::path& path, cons
   return found;
 }
 
-UniqueFd as_memfd(const registry::Credentials& credentials) {
-  nlohmann::json object{{"username", credentials.username},
-                        {"password", credentials.password.reveal()},
-                        {"identity_token", credentials.identity_token.reveal()}};
-  const Secret text(object.dump());
-  UniqueFd file(::memfd_create("credentials", MFD_CLOEXEC));
-  if (!file) throw errno_error("memfd_create");
-  write_all(file.get(), as_bytes(text.reveal()), "credentials");
-  return file;
-}
-
 }  // namespace
 
 std::optional<UniqueFd> find_credentials(const Definition& definition) {
@@ -108,13 +95,13 @@ std::optional<UniqueFd> find_credentials(const Definition& definition) {
   const auto reference = registry::Reference::parse(source.location);
   if (const auto path = named_file(definition)) {
     const auto credentials = read_credentials(*path, open_file(*path, O_RDONLY), reference);
-    if (credentials) return as_memfd(*credentials);
+    if (credentials) return registry::to_memory_file(*credentials);
     throw make_error(ErrorKind::not_found, "{}: says nothing of {}", path->native(), reference.host);
   }
   for (const fs::path& path : usual_files(definition)) {
     const auto file = try_open_file(path, O_RDONLY);
     if (!file) continue;
-    if (const auto credentials = read_credentials(path, *file, reference)) return as_memfd(*credentials);
+    if (const auto credentials = read_credentials(path, *file, reference)) return registry::to_memory_file(*credentials);
   }
   return std::nullopt;
 }

@@ -18,6 +18,8 @@ constexpr std::chrono::seconds kConnectLimit{10};
 constexpr std::chrono::seconds kCallLimit{30};
 /// Beyond the definition's start_timeout, which the daemon itself keeps.
 constexpr std::chrono::seconds kOpenGrace{30};
+/// Longer than merging and writing take once all layers are read.
+constexpr std::chrono::minutes kIndexSilence{10};
 
 Client connect(const std::string& socket) {
   try {
@@ -64,6 +66,22 @@ DaemonClient::DaemonClient(const std::string& socket, const Termination* termina
   if (termination != nullptr) client_.set_interrupt(termination->fd());
 }
 
+namespace {
+
+/// Opens the local files that the definition names, and finds its credentials.
+template <typename Request>
+void add_files(Request& request, FdList& fds) {
+  const Definition& definition = request.definition;
+  const ImageSource source = parse_image_source(definition.image);
+  if (source.kind == ImageKind::file) request.files.image = fds.add_file(source.location);
+  request.files.tarindex = fds.add_file(definition.tarindex);
+  request.files.zinfo = fds.add_file(definition.zinfo);
+  request.files.ca = fds.add_file(definition.registry.ca);
+  if (auto credentials = find_credentials(definition)) request.credentials = fds.add(std::move(*credentials));
+}
+
+}  // namespace
+
 OpenReply DaemonClient::open(const Definition& definition, const std::optional<Digest>& pinned,
                              const ProgressSink& progress) {
   check_capabilities(definition);
@@ -71,14 +89,20 @@ OpenReply DaemonClient::open(const Definition& definition, const std::optional<D
   OpenRequest request;
   request.definition = definition;
   request.pinned = pinned;
-  const ImageSource source = parse_image_source(definition.image);
-  if (source.kind == ImageKind::file) request.files.image = fds.add_file(source.location);
-  request.files.tarindex = fds.add_file(definition.tarindex);
-  request.files.zinfo = fds.add_file(definition.zinfo);
-  request.files.ca = fds.add_file(definition.registry.ca);
-  if (auto credentials = find_credentials(definition)) request.credentials = fds.add(std::move(*credentials));
+  add_files(request, fds);
   return from_json<OpenReply>(client_.call_more(
       "Open", to_json(request), fds.numbers(), definition.start_timeout + kOpenGrace,
+      [&](const json& parameters) { progress(from_json<OpenProgress>(parameters)); }));
+}
+
+IndexReply DaemonClient::index(IndexRequest request, const UniqueFd& output, const UniqueFd& zinfo,
+                               const ProgressSink& progress) {
+  FdList fds;
+  add_files(request, fds);
+  if (output) request.output = fds.add(duplicate(output.get()));
+  if (zinfo) request.zinfo = fds.add(duplicate(zinfo.get()));
+  return from_json<IndexReply>(client_.call_more(
+      "Index", to_json(request), fds.numbers(), kIndexSilence,
       [&](const json& parameters) { progress(from_json<OpenProgress>(parameters)); }));
 }
 

@@ -26,6 +26,8 @@ class DaemonClient {
 
   /// Opens the local files that the definition names, finds its credentials, and has the daemon open the source.
   OpenReply open(const Definition& definition, const std::optional<Digest>& pinned, const ProgressSink& progress);
+  /// Likewise, has it build an index. `output` and `zinfo` are open for writing, or not open.
+  IndexReply index(IndexRequest request, const UniqueFd& output, const UniqueFd& zinfo, const ProgressSink& progress);
   void serve(const ServeRequest& request, const std::vector<UniqueFd>& fds);
   void close(const std::string& name, const std::optional<std::string>& generation);
   std::vector<MountStatus> status(const std::optional<std::string>& name);

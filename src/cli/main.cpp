@@ -4,8 +4,22 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/index_command.h"
 
 using namespace erofs_oci;
+
+namespace {
+
+/// Which image a SOURCE is, and how to reach it.
+void add_source_options(CLI::App& command, SourceOptions& options) {
+  command.add_option("--platform", options.platform, "os/arch[/variant]; default: this host's");
+  command.add_option("--layer", options.layer, "Only this layer: a number from 0, or a digest");
+  command.add_flag("--insecure", options.insecure, "Plain HTTP, or HTTPS with any certificate");
+  command.add_option("--ca", options.ca, "PEM file of further authorities");
+  command.add_option("--credential", options.credential, "File with the registry's credentials");
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app("Mounts container images straight from their registry. See erofs-oci(1).", "erofs-oci");
@@ -37,6 +51,19 @@ int main(int argc, char** argv) {
   exported->add_option("NAME|FILE", name)->required();
   exported->add_option("--socket", socket, "Path of the socket")->required();
   exported->callback([&] { code = export_command(name, socket); });
+  IndexOptions indexing;
+  auto* index = app.add_subcommand("index", "Build the index of an image, or the tarindex of a layer");
+  index->add_option("SOURCE", indexing.source, "An image, oci:DIR[:TAG], oci-archive:FILE, an archive, or NAME|FILE.toml")
+      ->required();
+  index->add_option("-o,--output", indexing.output, "The file to write; without it, the store for mounts");
+  index->add_option("--format", indexing.format, "image, or tarindex: of one layer, as mkfs.erofs makes it")
+      ->check(CLI::IsMember({"image", "tarindex"}));
+  index->add_option("--zinfo", indexing.zinfo, "The checkpoints of a tarindex; default: beside the output");
+  index->add_option("--span", indexing.span, "Bytes between checkpoints; default: 1MiB, of a tarindex 4MiB");
+  index->add_option("--whiteouts", indexing.whiteouts, "In a tarindex: keep them as files, or as overlay has them")
+      ->check(CLI::IsMember({"keep", "overlay"}));
+  add_source_options(*index, indexing.image);
+  index->callback([&] { code = index_command(indexing); });
   auto* reattach = app.add_subcommand("reattach", "Hand mounts to a new daemon");
   reattach->add_option("NAME", name);
   reattach->callback([&] { code = reattach_command(name); });

@@ -9,6 +9,7 @@
 #include "cli/crash_point.h"
 #include "cli/kernel_transport.h"
 #include "cli/live_mount.h"
+#include "cli/progress.h"
 #include "mount/mountpoint.h"
 #include "mount/unmount.h"
 #include "nbd/kernel_device.h"
@@ -16,6 +17,9 @@
 
 namespace erofs_oci {
 namespace {
+
+/// So many restarts of the daemon a mount outlives while it is opened.
+constexpr int kMaxRestarts = 5;
 
 /// Calls `undo` when left by an exception.
 template <typename Undo>
@@ -56,6 +60,13 @@ MountState new_state(const Definition& definition, const OpenReply& opened, cons
   return state;
 }
 
+/// A daemon that stops gives up what it opens (ECANCELED), one that dies closes the connection.
+bool is_daemon_gone(const Error& error) {
+  const int code = error.errno_value();
+  return error.kind() == ErrorKind::unavailable && !is_interruption(error) &&
+         (code == ECONNRESET || code == ECANCELED || code == EPIPE);
+}
+
 bool is_served_by(DaemonClient& daemon, const MountState& state) {
   return std::ranges::any_of(daemon.status(state.name()), [&](const MountStatus& status) {
     return status.generation == state.generation;
@@ -87,12 +98,24 @@ MountState Mounter::mount(const Definition& definition) {
   return mount_anew(definition);
 }
 
+/// Asks once more where the daemon is restarted meanwhile: an index may take minutes to build.
+OpenReply Mounter::open_source(const Definition& definition, std::optional<DaemonClient>& daemon) const {
+  ProgressDisplay display(definition.name);
+  for (int restarts = 0;; ++restarts) {
+    daemon.emplace(control_socket_, termination_);
+    try {
+      return daemon->open(definition, std::nullopt, [&](const OpenProgress& progress) { display.show(progress); });
+    } catch (const Error& error) {
+      if (!is_daemon_gone(error) || restarts == kMaxRestarts) throw;
+    }
+    display.show({.stage = "the daemon went away; asking the next one"});
+  }
+}
+
 MountState Mounter::mount_anew(const Definition& definition) {
   check_mountpoint(definition);
-  DaemonClient daemon(control_socket_, termination_);
-  const OpenReply opened = daemon.open(definition, std::nullopt, [this](const OpenProgress& progress) {
-    report_(progress.stage);
-  });
+  std::optional<DaemonClient> daemon;  // what was opened belongs to its connection until it is served
+  const OpenReply opened = open_source(definition, daemon);
   passed("opened");
   MountState state = new_state(definition, opened, control_socket_);
   const OnFailure close([&] { close_in_daemon(state); });
@@ -104,7 +127,7 @@ MountState Mounter::mount_anew(const Definition& definition) {
   state.nbd_index = transport->nbd_index();
   states_.save(state);
   passed("connected");
-  serve(state, transport->take_daemon_fds(), daemon);
+  serve(state, transport->take_daemon_fds(), *daemon);
   passed("served");
   transport->wait_until_ready();
   passed("queue-set");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "cli/daemon_client.h"
@@ -37,6 +38,7 @@ class Mounter {
  private:
   void passed(const char* step) const;
   MountState mount_anew(const Definition& definition);
+  OpenReply open_source(const Definition& definition, std::optional<DaemonClient>& daemon) const;
   static void serve(const MountState& state, const std::vector<UniqueFd>& fds, DaemonClient& daemon);
   void reattach_locked(const MountState& state);
   void undo(const MountState& state);

@@ -12,7 +12,8 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/mounter.h"
-#include "cli/private_daemon.h"
+#include "cli/progress.h"
+#include "cli/command_daemon.h"
 #include "cli/termination.h"
 
 namespace erofs_oci {
@@ -61,13 +62,18 @@ int until_terminated(const Body& body) {
   }
 }
 
+void open_for_export(DaemonClient& client, const Definition& definition) {
+  ProgressDisplay display(definition.name);
+  client.open(definition, std::nullopt, [&](const OpenProgress& progress) { display.show(progress); });
+}
+
 }  // namespace
 
 int run_command(const std::string& file) {
   require_root("run");
   const Definition definition = definition_of(file);
   const Termination termination;
-  PrivateDaemon daemon;
+  PrivateDaemon daemon(command_daemon());
   MountStates states;
   const auto report = [&](const std::string& sentence) {
     logf(LogLevel::info, "{}: {}", definition.name, sentence);
@@ -88,14 +94,11 @@ int run_command(const std::string& file) {
 int export_command(const std::string& name_or_file, const std::string& socket) {
   const Definition definition = definition_of(name_or_file);
   const Termination termination;
-  PrivateDaemon daemon;
-  const auto report = [&](const OpenProgress& progress) {
-    logf(LogLevel::info, "{}: {}", definition.name, progress.stage);
-  };
+  PrivateDaemon daemon(command_daemon());
   return until_terminated([&] {
     return with_context(definition.name, [&] {
       DaemonClient client(daemon.socket(), &termination);
-      client.open(definition, std::nullopt, report);
+      open_for_export(client, definition);
       ExportSocket listener(socket);
       std::vector<UniqueFd> fds;
       fds.push_back(listener.take());

@@ -102,7 +102,7 @@ void Client::send(const json& body, std::span<const int> fds, Deadline deadline)
 
 Client::Reply Client::receive(Deadline deadline) {
   std::optional<Message> message = connection_.receive(deadline);
-  if (!message) throw Error(ErrorKind::unavailable, "the daemon closed the control connection");
+  if (!message) throw Error(ErrorKind::unavailable, ECONNRESET, "the daemon closed the control connection");
   json& body = message->body;
   if (body.contains("error")) throw error_of_reply(body);
   Reply reply;

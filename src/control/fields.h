@@ -142,6 +142,8 @@ T decode(const nlohmann::json& value) {
     return *digest;
   } else if constexpr (std::is_same_v<T, std::string>) {
     return read_string(value);
+  } else if constexpr (std::is_same_v<T, bool>) {
+    return BooleanCodec::read(value);
   } else if constexpr (std::is_integral_v<T>) {
     // Varlink's int has 64 bits and a sign.
     constexpr uint64_t kMax = std::min<uint64_t>(std::numeric_limits<T>::max(), INT64_MAX);

@@ -12,6 +12,18 @@ interface io.github.erofs-oci
 # Local files of a definition, opened by the caller: fd indexes.
 type Files (image: ?int, tarindex: ?int, zinfo: ?int, ca: ?int)
 
+type IndexFormat (image, tarindex)
+
+# format: tar, tar+gzip or tar+zstd.
+type IndexedLayer (
+  digest: string,
+  diff_id: string,
+  size_bytes: int,
+  stream_bytes: int,
+  format: string,
+  spans: int
+)
+
 type Transport (nbd, fuse, export)
 
 # opening: no transport yet; waiting: the source is away, reads wait; failed: reads get an I/O error.
@@ -64,6 +76,30 @@ method Open(definition: object, files: Files, credentials: ?int, pinned: ?string
   block_size: ?int,
   image_digest: ?string,
   index_identity: ?string
+)
+
+# Builds an index and writes it to output, or to the daemon's store for mounts to find. Only of a daemon for one command;
+# the service builds what it needs by Open. files, credentials and progress as in Open. span_size 0: the format's usual.
+method Index(
+  definition: object,
+  files: Files,
+  credentials: ?int,
+  format: IndexFormat,
+  overlay_whiteouts: bool,
+  span_size: int,
+  output: ?int,
+  zinfo: ?int
+) -> (
+  stage: ?string,
+  done: ?int,
+  total: ?int,
+  image_digest: ?string,
+  existed: ?bool,
+  inodes: ?int,
+  metadata_bytes: ?int,
+  index_bytes: ?int,
+  layers: ?[]IndexedLayer,
+  notes: ?[]string
 )
 
 # Serves an opened mount on descriptors, whose order is the transport's. Answers once they are kept over a restart.

@@ -18,6 +18,11 @@ struct EnumNames<Health> {
 };
 
 template <>
+struct EnumNames<IndexFormat> {
+  static constexpr std::array<std::string_view, 2> kNames{"image", "tarindex"};
+};
+
+template <>
 struct EnumNames<Integrity> {
   static constexpr std::array<std::string_view, 3> kNames{"verified", "unverified", "local"};
 };

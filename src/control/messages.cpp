@@ -43,6 +43,42 @@ struct Fields<OpenReply> {
   }
 };
 template <>
+struct Fields<IndexRequest> {
+  static void visit(auto& io, auto& m) {
+    io("definition", m.definition);
+    io("files", m.files);
+    io("credentials", m.credentials);
+    io("format", m.format);
+    io("overlay_whiteouts", m.overlay_whiteouts);
+    io("span_size", m.span_size);
+    io("output", m.output);
+    io("zinfo", m.zinfo);
+  }
+};
+template <>
+struct Fields<IndexedLayerReport> {
+  static void visit(auto& io, auto& m) {
+    io("digest", m.digest);
+    io("diff_id", m.diff_id);
+    io("size_bytes", m.size_bytes);
+    io("stream_bytes", m.stream_bytes);
+    io("format", m.format);
+    io("spans", m.spans);
+  }
+};
+template <>
+struct Fields<IndexReply> {
+  static void visit(auto& io, auto& m) {
+    io("image_digest", m.image_digest);
+    io("existed", m.existed);
+    io("inodes", m.inodes);
+    io("metadata_bytes", m.metadata_bytes);
+    io("index_bytes", m.index_bytes);
+    io("layers", m.layers);
+    io("notes", m.notes);
+  }
+};
+template <>
 struct Fields<ServeRequest> {
   static void visit(auto& io, auto& m) {
     io("name", m.name);
@@ -126,6 +162,9 @@ void check_generation(const std::optional<std::string>& generation) {
 std::string_view to_string(TransportKind kind) {
   return EnumNames<TransportKind>::kNames.at(static_cast<size_t>(kind));
 }
+std::string_view to_string(IndexFormat format) {
+  return EnumNames<IndexFormat>::kNames.at(static_cast<size_t>(format));
+}
 std::string_view to_string(Integrity integrity) {
   return EnumNames<Integrity>::kNames.at(static_cast<size_t>(integrity));
 }
@@ -140,6 +179,12 @@ nlohmann::json to_json(const OpenProgress& message) {
   return encode(message);
 }
 nlohmann::json to_json(const OpenReply& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const IndexRequest& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const IndexReply& message) {
   return encode(message);
 }
 nlohmann::json to_json(const ServeRequest& message) {
@@ -179,6 +224,20 @@ OpenReply from_json(const nlohmann::json& object) {
     throw Error(ErrorKind::invalid, "'size_bytes' must be whole blocks, one at least");
   }
   return reply;
+}
+
+template <>
+IndexRequest from_json(const nlohmann::json& object) {
+  auto request = decode<IndexRequest>(object);
+  if (request.span_size != 0 && (request.span_size < kMinSpanSize || request.span_size > kMaxSpanSize)) {
+    throw make_error(ErrorKind::invalid, "'span_size' must be {} to {} bytes", kMinSpanSize, kMaxSpanSize);
+  }
+  return request;
+}
+
+template <>
+IndexReply from_json(const nlohmann::json& object) {
+  return decode<IndexReply>(object);
 }
 
 template <>

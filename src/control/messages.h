@@ -48,6 +48,7 @@ struct OpenProgress {
   std::string stage;  ///< "resolving", "building the index", …
   uint64_t done = 0;
   uint64_t total = 0;  ///< 0: not known
+  friend bool operator==(const OpenProgress&, const OpenProgress&) = default;
 };
 
 struct OpenReply {
@@ -56,6 +57,47 @@ struct OpenReply {
   uint32_t block_size = 0;             ///< 512 or 4096
   std::optional<Digest> image_digest;  ///< none for file: and tar:
   std::optional<std::string> index_identity;
+};
+
+/// What an index is written as.
+enum class IndexFormat {
+  image,     ///< this project's own: all layers, or one, merged (src/index/README.md)
+  tarindex,  ///< of one layer, as mkfs.erofs makes it: metadata, and a zinfo of gzip layers
+};
+std::string_view to_string(IndexFormat format);
+
+/// A span is fetched and decoded as a whole.
+constexpr uint64_t kMinSpanSize = 64 * kKiB;
+constexpr uint64_t kMaxSpanSize = 16 * kMiB;
+
+struct IndexRequest {
+  Definition definition;  ///< says which image, which of its layers, and how to reach it
+  OpenFiles files;
+  std::optional<FdIndex> credentials;
+  IndexFormat format = IndexFormat::image;
+  bool overlay_whiteouts = false;  ///< of a tarindex
+  uint64_t span_size = 0;          ///< bytes; 0: the format's usual
+  std::optional<FdIndex> output;   ///< an empty file; none: the daemon's store, for mounts
+  std::optional<FdIndex> zinfo;    ///< an empty file
+};
+
+struct IndexedLayerReport {
+  Digest digest;
+  Digest diff_id;
+  uint64_t size_bytes = 0;
+  uint64_t stream_bytes = 0;
+  std::string format;  ///< "tar", "tar+gzip", "tar+zstd"
+  uint64_t spans = 0;
+};
+
+struct IndexReply {
+  std::optional<Digest> image_digest;
+  bool existed = false;  ///< nothing was built: the store had it
+  uint64_t inodes = 0;
+  uint64_t metadata_bytes = 0;
+  uint64_t index_bytes = 0;
+  std::vector<IndexedLayerReport> layers;
+  std::vector<std::string> notes;  ///< what was left out, in sentences
 };
 
 struct ServeRequest {
@@ -134,6 +176,8 @@ struct ListReply {
 nlohmann::json to_json(const OpenRequest& message);
 nlohmann::json to_json(const OpenProgress& message);
 nlohmann::json to_json(const OpenReply& message);
+nlohmann::json to_json(const IndexRequest& message);
+nlohmann::json to_json(const IndexReply& message);
 nlohmann::json to_json(const ServeRequest& message);
 nlohmann::json to_json(const CloseRequest& message);
 nlohmann::json to_json(const StatusRequest& message);
@@ -149,6 +193,10 @@ template <>
 OpenProgress from_json<OpenProgress>(const nlohmann::json& object);
 template <>
 OpenReply from_json<OpenReply>(const nlohmann::json& object);
+template <>
+IndexRequest from_json<IndexRequest>(const nlohmann::json& object);
+template <>
+IndexReply from_json<IndexReply>(const nlohmann::json& object);
 template <>
 ServeRequest from_json<ServeRequest>(const nlohmann::json& object);
 template <>

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "control/messages.h"
+#include "daemon/index_command.h"
 
 namespace erofs_oci {
 namespace {
@@ -13,28 +14,14 @@ namespace {
 using nlohmann::json;
 
 constexpr uint64_t kMaxCa = 4 * kMiB;
-constexpr uint64_t kMaxCredentials = 64 * kKiB;
 
 UniqueFd take_optional(Call& call, const std::optional<FdIndex>& index, std::string_view parameter) {
   return index ? take_fd(call.fds, *index, parameter) : UniqueFd();
 }
 
-/// A memfd with {"username", "password", "identity_token"}, each optional. What is wrong is said without the
-/// text.
-registry::Credentials read_credentials(const UniqueFd& file) {
-  ::lseek(file.get(), 0, SEEK_SET);
-  const Secret text(read_text(file.get(), kMaxCredentials, "credentials"));
-  const json object = json::parse(text.reveal(), nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object()) throw Error(ErrorKind::invalid, "credentials are not a JSON object");
-  const auto member = [&](const char* name) {
-    const auto found = object.find(name);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-  };
-  return {member("username"), Secret(member("password")), Secret(member("identity_token"))};
-}
-
-OpenInput open_input(Call& call) {
-  OpenRequest request = from_json<OpenRequest>(call.parameters);
+/// Of Open and of Index, which name it alike.
+template <typename Request>
+OpenInput open_input(Call& call, Request& request) {
   OpenInput input;
   input.image = take_optional(call, request.files.image, "files.image");
   input.tarindex = take_optional(call, request.files.tarindex, "files.tarindex");
@@ -43,18 +30,30 @@ OpenInput open_input(Call& call) {
     input.ca_pem = read_text(ca.get(), kMaxCa, request.definition.registry.ca->native());
   }
   if (const UniqueFd credentials = take_optional(call, request.credentials, "credentials")) {
-    input.credentials = read_credentials(credentials);
+    input.credentials = registry::read_memory_file(credentials);
   }
-  input.pinned = request.pinned;
+  input.stop = call.stop;
   input.definition = std::move(request.definition);
+  call.subject = input.definition.name;
   return input;
 }
 
+StageSink progress_of(Call& call) {
+  return [&call](const OpenProgress& progress) { call.progress(to_json(progress)); };
+}
+
+json index(SourceOpener& opener, Store& store, Call& call) {
+  auto request = from_json<IndexRequest>(call.parameters);
+  const OpenInput input = open_input(call, request);
+  const IndexOutput output{take_optional(call, request.output, "output"), take_optional(call, request.zinfo, "zinfo")};
+  return to_json(index_image(opener, store, input, request, output, progress_of(call)));
+}
+
 json open(MountTable& mounts, Call& call) {
-  const auto stage = [&call](const OpenProgress& progress) { call.progress(to_json(progress)); };
-  OpenInput input = open_input(call);
-  input.stop = call.stop;
-  call.subject = input.definition.name;
+  auto request = from_json<OpenRequest>(call.parameters);
+  OpenInput input = open_input(call, request);
+  input.pinned = request.pinned;
+  const StageSink stage = progress_of(call);
   MountTable::Opened opened = mounts.open(std::move(input), stage);
   if (opened.abandon) call.at_end(std::move(opened.abandon));
   return to_json(opened.reply);
@@ -99,6 +98,10 @@ std::vector<Method> control_methods(MountTable& mounts) {
                      }});
   methods.push_back({.name = "List", .right = anyone, .handler = [&](Call&) { return list(mounts); }});
   return methods;
+}
+
+Method index_method(SourceOpener& opener, Store& store) {
+  return {.name = "Index", .right = Method::Right::owner, .handler = [&](Call& call) { return index(opener, store, call); }};
 }
 
 }  // namespace erofs_oci

@@ -11,4 +11,7 @@ namespace erofs_oci {
 /// The methods of the control socket over `mounts`, which outlives their use.
 std::vector<Method> control_methods(MountTable& mounts);
 
+/// Index, of a daemon for one command: it builds in its own process.
+Method index_method(SourceOpener& opener, Store& store);
+
 }  // namespace erofs_oci

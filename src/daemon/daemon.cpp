@@ -12,6 +12,7 @@
 #include <sys/un.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <thread>
 
 #include "base/error.h"
@@ -19,6 +20,7 @@
 #include "control/server.h"
 #include "daemon/control_service.h"
 #include "daemon/index_build.h"
+#include "daemon/index_worker.h"
 #include "daemon/mount_table.h"
 #include "daemon/service_manager.h"
 #include "daemon/source_opener.h"
@@ -85,6 +87,12 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/// Where workers' sockets may be made.
+std::filesystem::path runtime_folder() {
+  const char* folder = std::getenv("RUNTIME_DIRECTORY");
+  return folder != nullptr ? std::filesystem::path(folder) : std::filesystem::temp_directory_path();
+}
+
 void wait_for_end(const UniqueFd& signals, const ServiceManager& manager) {
   const auto period = ServiceManager::watchdog_period();
   const int timeout =
@@ -112,11 +120,15 @@ int run_daemon(const DaemonOptions& options) {
   WorkerPool workers(settings.workers.value_or(std::max(1u, std::thread::hardware_concurrency())));
   SpanLoader loader(memory, workers);
   http::Engine engine({.transfers_per_host = settings.connections_per_host});
-  SourceOpener opener(engine, loader, workers, store, build_in_process(store));
+  IndexWorkers index_workers(options.state_dir, runtime_folder());
+  SourceOpener opener(engine, loader, workers, store,
+                      options.listen ? build_in_process(store) : index_workers.as_build());
   MountTable mounts(opener, manager, std::move(passed));
+  std::vector<Method> methods = control_methods(mounts);
+  if (options.listen) methods.push_back(index_method(opener, store));
   // A daemon of one command leaves it to that command to say what was refused.
   const LogLevel refusals = options.listen ? LogLevel::debug : LogLevel::error;
-  Server server(std::move(listener), control_methods(mounts), ::getuid(), {}, refusals);
+  Server server(std::move(listener), std::move(methods), ::getuid(), {}, refusals);
 
   manager.ready("serving");
   wait_for_end(signals, manager);

@@ -21,8 +21,7 @@ std::vector<size_t> numbers_of(const Image& image, const IndexKey& key) {
   return numbers;
 }
 
-}  // namespace
-
+/// Passes a builder's progress on a few times a second.
 BuildProgress throttled(const StageSink& stage) {
   return [&stage, next = std::chrono::steady_clock::time_point()](uint64_t done, uint64_t total) mutable {
     const auto now = std::chrono::steady_clock::now();
@@ -31,6 +30,8 @@ BuildProgress throttled(const StageSink& stage) {
     stage({.stage = "building the index", .done = done, .total = total});
   };
 }
+
+}  // namespace
 
 std::vector<LayerInput> layers_to_index(Image& image, const std::vector<size_t>& numbers) {
   const std::vector<Digest> diff_ids = image.diff_ids();
@@ -45,15 +46,23 @@ std::vector<LayerInput> layers_to_index(Image& image, const std::vector<size_t>&
   return layers;
 }
 
+ImageInput image_to_index(Image& image, const IndexKey& key) {
+  return {.manifest = image.digest(),
+          .platform = image.platform(),
+          .layer = key.layer,
+          .layers = layers_to_index(image, numbers_of(image, key))};
+}
+
+BuildOptions build_options(const Store& store, const StageSink& stage) {
+  return {.threads = std::max(1u, std::thread::hardware_concurrency()),
+          .scratch = store.scratch(),
+          .progress = throttled(stage)};
+}
+
 IndexBuild build_in_process(Store& store) {
   return [&store](const OpenInput& input, Image& image, const IndexKey& key, const StageSink& stage) {
-    const ImageInput of{.manifest = key.manifest,
-                        .platform = image.platform(),
-                        .layer = key.layer,
-                        .layers = layers_to_index(image, numbers_of(image, key))};
-    const BuildOptions options{.threads = std::max(1u, std::thread::hardware_concurrency()),
-                               .scratch = store.scratch(),
-                               .progress = throttled(stage)};
+    const ImageInput of = image_to_index(image, key);
+    const BuildOptions options = build_options(store, stage);
     store.make_index(key, [&](int file, const std::string& name) {
       const BuildReport report = build_image_index(of, options, file, name);
       for (const std::string& note : report.notes)

@@ -4,8 +4,8 @@
 #include "daemon/image.h"
 #include "daemon/open_input.h"
 #include "daemon/source_opener.h"
-#include "index/builder.h"
 #include "daemon/store.h"
+#include "index/builder.h"
 
 namespace erofs_oci {
 
@@ -16,7 +16,11 @@ IndexBuild build_in_process(Store& store);
 /// The image's layers, ready to be read from their start to their end, and what the image says of them.
 std::vector<LayerInput> layers_to_index(Image& image, const std::vector<size_t>& numbers);
 
-/// Passes a builder's progress on a few times a second.
-BuildProgress throttled(const StageSink& stage);
+/// The image, or the layer of it, that `key` is of, likewise.
+ImageInput image_to_index(Image& image, const IndexKey& key);
+
+/// On all processors, with scratch files beside the store's own, telling `stage`, which must outlive the
+/// build, a few times a second.
+BuildOptions build_options(const Store& store, const StageSink& stage);
 
 }  // namespace erofs_oci

@@ -28,13 +28,6 @@ using registry::LayerFormat;
 /// So many files of a tarindex are compared with their layer; each costs a span.
 constexpr size_t kSamples = 3;
 
-/// Another descriptor of the same file, for a reader of its own.
-UniqueFd duplicate(int fd) {
-  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  if (!copy) throw errno_error("cannot duplicate a descriptor");
-  return copy;
-}
-
 std::string path_of(const std::optional<std::filesystem::path>& path) {
   return path ? path->native() : "";
 }
@@ -83,12 +76,6 @@ bool needs_index(const Definition& definition, const Image& image) {
   return image.layers()[number.value_or(0)].format() != LayerFormat::erofs;
 }
 
-IndexKey index_key(const Definition& definition, const Image& image) {
-  IndexKey key{.manifest = *image.digest(), .layer = std::nullopt};
-  if (const auto number = layer_number(definition, image)) key.layer = static_cast<uint32_t>(*number);
-  return key;
-}
-
 ExtentMap map_of(const ImageIndex& index) {
   std::vector<Extent> extents{{0, index.metadata().size, index.metadata().offset, kMetadata}};
   extents.reserve(index.extents().size() + 1);
@@ -117,6 +104,12 @@ std::vector<size_t> indexed_layers(const ImageIndex& index, const Image& image, 
 }
 
 }  // namespace
+
+IndexKey index_key(const Definition& definition, const Image& image) {
+  IndexKey key{.manifest = *image.digest(), .layer = std::nullopt};
+  if (const auto number = layer_number(definition, image)) key.layer = static_cast<uint32_t>(*number);
+  return key;
+}
 
 OpenedSource SourceOpener::open(OpenInput input, const StageSink& stage) {
   const ImageSource source = parse_image_source(input.definition.image);

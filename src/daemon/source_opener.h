@@ -41,12 +41,13 @@ class SourceOpener {
   /// Blocks for as long as the registry takes, start_timeout at most, and an index takes to be built. Throws
   /// Error.
   OpenedSource open(OpenInput input, const StageSink& stage);
+  /// The image that `input` names, as open() would use it. Throws Error.
+  std::unique_ptr<Image> open_image(const OpenInput& input, const StageSink& stage);
 
  private:
   struct Layer;
   struct IndexFiles;
 
-  std::unique_ptr<Image> open_image(const OpenInput& input, const StageSink& stage);
   OpenedSource open_indexed(const OpenInput& input, Image& image, const StageSink& stage);
   std::shared_ptr<const ImageIndex> find_or_build(const OpenInput& input, Image& image, const IndexKey& key,
                                                   const StageSink& stage);
@@ -72,5 +73,8 @@ class SourceOpener {
   Store& store_;
   const IndexBuild build_;
 };
+
+/// Of the whole image, or of the layer that the definition asks for.
+IndexKey index_key(const Definition& definition, const Image& image);
 
 }  // namespace erofs_oci

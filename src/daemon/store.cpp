@@ -149,6 +149,12 @@ bool Store::has_index(const IndexKey& key) const {
   return fs::exists(index_path(key));
 }
 
+uint64_t Store::index_size(const IndexKey& key) const {
+  std::error_code none;
+  const auto size = fs::file_size(index_path(key), none);
+  return none ? 0 : size;
+}
+
 bool Store::has_any_index(const Digest& manifest) const {
   const std::string prefix = "sha256-" + manifest.hex();
   return std::ranges::any_of(fs::directory_iterator(root_ / "index"), [&](const fs::directory_entry& entry) {

@@ -62,6 +62,8 @@ class Store {
   bool has_index(const IndexKey& key) const;
   /// Whether there is one of the image or of any of its layers.
   bool has_any_index(const Digest& manifest) const;
+  /// Of the file; 0 where there is none.
+  uint64_t index_size(const IndexKey& key) const;
   /// The index, verified; nullopt where there is none. A damaged one is removed, with a message: it can be
   /// built again.
   std::shared_ptr<const ImageIndex> find_index(const IndexKey& key);

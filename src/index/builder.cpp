@@ -223,6 +223,7 @@ BuildReport build_image_index(const ImageInput& image, const BuildOptions& optio
   report.inodes = metadata.inode_count();
   report.metadata_size = metadata.metadata_size();
   report.layers = std::move(identity.layers);
+  for (const ScannedLayer& layer : layers) report.spans.push_back(layer.scan.spans.size());
   report.notes = merged.notes();
   return report;
 }
@@ -256,6 +257,7 @@ BuildReport build_tarindex(const LayerInput& layer, const BuildOptions& options,
   report.inodes = metadata.inode_count();
   report.metadata_size = metadata.metadata_size();
   report.layers = {describe(scan)};
+  report.spans = {scan.spans.size()};
   report.notes = merged.notes();
   return report;
 }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/credentials.h"
 
+#include <unistd.h>
+
 #include <array>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "registry/base64.h"
 
 namespace erofs_oci::registry {
@@ -12,6 +15,7 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr uint64_t kMaxMemoryFile = 64 * kKiB;
 constexpr std::string_view kDockerHub = "docker.io";
 
 // "https://index.docker.io/v1/" and "registry.example.com/team" become what a Reference's repository() starts
@@ -114,6 +118,26 @@ std::optional<Credentials> AuthFile::find(const Reference& reference) const {
 std::optional<std::string> AuthFile::helper_for(const Reference& reference) const {
   if (const auto found = helpers_.find(reference.host); found != helpers_.end()) return found->second;
   return default_helper_.empty() ? std::nullopt : std::optional(default_helper_);
+}
+
+UniqueFd to_memory_file(const Credentials& credentials) {
+  const Json object{{"username", credentials.username},
+                    {"password", credentials.password.reveal()},
+                    {"identity_token", credentials.identity_token.reveal()}};
+  const Secret text(object.dump());
+  return memory_file("credentials", text.reveal());
+}
+
+Credentials read_memory_file(const UniqueFd& file) {
+  ::lseek(file.get(), 0, SEEK_SET);
+  const Secret text(read_text(file.get(), kMaxMemoryFile, "credentials"));
+  const Json object = Json::parse(text.reveal(), nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) throw Error(ErrorKind::invalid, "credentials are not a JSON object");
+  const auto member = [&](const char* name) {
+    const auto found = object.find(name);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  return {member("username"), Secret(member("password")), Secret(member("identity_token"))};
 }
 
 Secret basic_authorization(const Credentials& credentials) {

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/secret.h"
+#include "base/unique_fd.h"
 #include "registry/reference.h"
 
 namespace erofs_oci::registry {
@@ -37,6 +38,12 @@ class AuthFile {
   std::map<std::string, std::string, std::less<>> helpers_;
   std::string default_helper_;
 };
+
+/// A file in memory that holds them, to be passed to another process: secrets are never in a message. JSON.
+UniqueFd to_memory_file(const Credentials& credentials);
+/// What to_memory_file() wrote, or anyone else: "username", "password" and "identity_token", each optional. Error invalid
+/// says what is wrong without the text.
+Credentials read_memory_file(const UniqueFd& file);
 
 /// The value of an Authorization field for HTTP's Basic scheme (RFC 7617).
 Secret basic_authorization(const Credentials& credentials);

@@ -210,8 +210,8 @@ TEST(Interface, DeclaresTheMembersOfEveryMessage) {
 
 TEST(Interface, DeclaresTheNamesOfEveryEnum) {
   const std::string text(interface_description());
-  EXPECT_THAT(text, HasSubstr(fmt::format("type Integrity ({}, {})", to_string(Integrity::unverified),
-                                          to_string(Integrity::local))));
+  EXPECT_THAT(text, HasSubstr(fmt::format("type Integrity ({}, {}, {})", to_string(Integrity::verified),
+                                          to_string(Integrity::unverified), to_string(Integrity::local))));
   EXPECT_THAT(text,
               HasSubstr(fmt::format("type Transport ({}, {}, {})", to_string(TransportKind::nbd),
                                     to_string(TransportKind::fuse), to_string(TransportKind::export_))));

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/progress.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "cli/notify.h"
+
+namespace erofs_oci {
+namespace {
+
+constexpr std::chrono::seconds kStatusPeriod{1};
+/// A rate of less time than this is a guess.
+constexpr std::chrono::duration<double> kRateAfter{0.5};
+constexpr size_t kColumns = 79;
+
+std::string time_left(double seconds) {
+  const auto whole = static_cast<uint64_t>(std::ceil(seconds));
+  return whole < 120 ? fmt::format("{} s", whole) : fmt::format("{} min", (whole + 59) / 60);
+}
+
+}  // namespace
+
+std::string describe(const OpenProgress& progress, std::chrono::duration<double> elapsed) {
+  if (progress.total == 0) return "";
+  std::string text = fmt::format("{} of {}, {} %", human_size(progress.done), human_size(progress.total),
+                                 static_cast<uint64_t>(100.0 * static_cast<double>(progress.done) /
+                                                       static_cast<double>(progress.total)));
+  if (elapsed < kRateAfter || progress.done == 0 || progress.done >= progress.total) return text;
+  const double rate = static_cast<double>(progress.done) / elapsed.count();
+  return text + fmt::format(", {}/s, {} left", human_size(static_cast<uint64_t>(rate)),
+                            time_left(static_cast<double>(progress.total - progress.done) / rate));
+}
+
+ProgressDisplay::ProgressDisplay(std::string name)
+    : name_(std::move(name)), terminal_(::isatty(STDERR_FILENO) == 1) {}
+
+ProgressDisplay::~ProgressDisplay() {
+  if (drawn_) draw("");
+}
+
+void ProgressDisplay::show(const OpenProgress& progress) {
+  const auto now = Clock::now();
+  const bool fresh = progress.stage != stage_;
+  if (fresh) {
+    stage_ = progress.stage;
+    stage_begin_ = next_status_ = now;
+    if (!terminal_) logf(LogLevel::info, "{}: {}", name_, stage_);
+  }
+  const std::string figures = describe(progress, now - stage_begin_);
+  const std::string line = figures.empty() ? stage_ : stage_ + ": " + figures;
+  if (terminal_) draw(name_ + ": " + line);
+  if (now < next_status_) return;
+  next_status_ = now + kStatusPeriod;
+  notify_service_manager("STATUS=" + line);
+}
+
+void ProgressDisplay::draw(const std::string& line) {
+  fmt::print(stderr, "\r\x1b[K{}", line.substr(0, kColumns));
+  std::fflush(stderr);
+  drawn_ = !line.empty();
+}
+
+}  // namespace erofs_oci

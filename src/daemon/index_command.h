@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "control/messages.h"
+#include "daemon/source_opener.h"
+
+namespace erofs_oci {
+
+/// Files that the caller of Index opened for what is built; either may be absent.
+struct IndexOutput {
+  UniqueFd index;
+  UniqueFd zinfo;
+};
+
+/// What "erofs-oci index" asks for: builds an index in this process. Throws Error.
+IndexReply index_image(SourceOpener& opener, Store& store, const OpenInput& input,
+                       const IndexRequest& request, const IndexOutput& output, const StageSink& stage);
+
+}  // namespace erofs_oci

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+
+#include "base/mutex.h"
+#include "daemon/image.h"
+#include "daemon/open_input.h"
+#include "daemon/source_opener.h"
+#include "daemon/store.h"
+
+namespace erofs_oci {
+
+/// Builds indexes in processes of their own, which leave processor and disk to others and take nothing with
+/// them when they crash. Those who want the same index at a time wait for one build. Thread-safe.
+class IndexWorkers {
+ public:
+  /// Workers share the store at `state_dir`, and listen in folders made in `runtime_folder`.
+  IndexWorkers(std::filesystem::path state_dir, std::filesystem::path runtime_folder)
+      : state_dir_(std::move(state_dir)), runtime_folder_(std::move(runtime_folder)) {}
+
+  /// build() of this object, which outlives it.
+  IndexBuild as_build() {
+    return [this](const OpenInput& input, Image&, const IndexKey& key, const StageSink& stage) {
+      build(input, key, stage);
+    };
+  }
+  /// Returns when the index is in the store. Throws the Error that its build ended with.
+  void build(const OpenInput& input, const IndexKey& key, const StageSink& stage);
+
+ private:
+  struct Build;
+
+  std::shared_ptr<Build> join(const IndexKey& key, bool& is_first);
+  void run(const OpenInput& input, const IndexKey& key, const StageSink& stage);
+  void finish(const IndexKey& key, Build& build, std::optional<Error> error);
+  static void wait_for(Build& build, const OpenInput& input, const StageSink& stage);
+
+  const std::filesystem::path state_dir_;
+  const std::filesystem::path runtime_folder_;
+  Mutex mutex_;
+  std::map<IndexKey, std::shared_ptr<Build>> builds_ GUARDED_BY(mutex_);
+};
+
+}  // namespace erofs_oci
