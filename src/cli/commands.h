@@ -15,6 +15,8 @@ int umount_command(const std::string& name);
 int reattach_command(const std::string& name);
 int status_command(const std::string& name, bool json);
 int check_command(const std::string& name_or_file, bool online);
+/// Removes from the daemon's store what no definition names and no mount needs.
+int cache_gc_command(bool dry_run);
 int run_command(const std::string& file);
 int export_command(const std::string& name_or_file, const std::string& socket);
 

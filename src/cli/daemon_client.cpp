@@ -106,6 +106,10 @@ IndexReply DaemonClient::index(IndexRequest request, const UniqueFd& output, con
       [&](const json& parameters) { progress(from_json<OpenProgress>(parameters)); }));
 }
 
+CollectReply DaemonClient::collect(const CollectRequest& request) {
+  return from_json<CollectReply>(client_.call("Collect", to_json(request), {}, deadline_in(kCallLimit)));
+}
+
 void DaemonClient::serve(const ServeRequest& request, const std::vector<UniqueFd>& fds) {
   std::vector<int> numbers;
   for (const UniqueFd& fd : fds) numbers.push_back(fd.get());

@@ -28,6 +28,7 @@ class DaemonClient {
   OpenReply open(const Definition& definition, const std::optional<Digest>& pinned, const ProgressSink& progress);
   /// Likewise, has it build an index. `output` and `zinfo` are open for writing, or not open.
   IndexReply index(IndexRequest request, const UniqueFd& output, const UniqueFd& zinfo, const ProgressSink& progress);
+  CollectReply collect(const CollectRequest& request);
   void serve(const ServeRequest& request, const std::vector<UniqueFd>& fds);
   void close(const std::string& name, const std::optional<std::string>& generation);
   std::vector<MountStatus> status(const std::optional<std::string>& name);

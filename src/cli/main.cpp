@@ -64,6 +64,11 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"keep", "overlay"}));
   add_source_options(*index, indexing.image);
   index->callback([&] { code = index_command(indexing); });
+  auto* cache = app.add_subcommand("cache", "What the daemon keeps");
+  cache->require_subcommand(1);
+  auto* gc = cache->add_subcommand("gc", "Remove what no definition names and no mount needs");
+  gc->add_flag("-n,--dry-run", flag, "Only tell what would be removed");
+  gc->callback([&] { code = cache_gc_command(flag); });
   auto* reattach = app.add_subcommand("reattach", "Hand mounts to a new daemon");
   reattach->add_option("NAME", name);
   reattach->callback([&] { code = reattach_command(name); });

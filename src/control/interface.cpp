@@ -12,6 +12,10 @@ interface io.github.erofs-oci
 # Local files of a definition, opened by the caller: fd indexes.
 type Files (image: ?int, tarindex: ?int, zinfo: ?int, ca: ?int)
 
+type DefinedImage (name: string, image: string, platform: ?string)
+
+type CollectedFile (path: string, size_bytes: int)
+
 type IndexFormat (image, tarindex)
 
 # format: tar, tar+gzip or tar+zstd.
@@ -101,6 +105,9 @@ method Index(
   layers: ?[]IndexedLayer,
   notes: ?[]string
 )
+
+# Removes from the store what neither a mount nor one of these definitions, which must be all, leads to. dry_run: tells only.
+method Collect(definitions: []DefinedImage, dry_run: bool) -> (removed: []CollectedFile)
 
 # Serves an opened mount on descriptors, whose order is the transport's. Answers once they are kept over a restart.
 # fuse without descriptors: on those that were kept under the generation.

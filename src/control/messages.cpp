@@ -79,6 +79,32 @@ struct Fields<IndexReply> {
   }
 };
 template <>
+struct Fields<DefinedImage> {
+  static void visit(auto& io, auto& m) {
+    io("name", m.name);
+    io("image", m.image);
+    io("platform", m.platform);
+  }
+};
+template <>
+struct Fields<CollectRequest> {
+  static void visit(auto& io, auto& m) {
+    io("definitions", m.definitions);
+    io("dry_run", m.dry_run);
+  }
+};
+template <>
+struct Fields<CollectedFile> {
+  static void visit(auto& io, auto& m) {
+    io("path", m.path);
+    io("size_bytes", m.size_bytes);
+  }
+};
+template <>
+struct Fields<CollectReply> {
+  static void visit(auto& io, auto& m) { io("removed", m.removed); }
+};
+template <>
 struct Fields<ServeRequest> {
   static void visit(auto& io, auto& m) {
     io("name", m.name);
@@ -187,6 +213,12 @@ nlohmann::json to_json(const IndexRequest& message) {
 nlohmann::json to_json(const IndexReply& message) {
   return encode(message);
 }
+nlohmann::json to_json(const CollectRequest& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const CollectReply& message) {
+  return encode(message);
+}
 nlohmann::json to_json(const ServeRequest& message) {
   return encode(message);
 }
@@ -238,6 +270,18 @@ IndexRequest from_json(const nlohmann::json& object) {
 template <>
 IndexReply from_json(const nlohmann::json& object) {
   return decode<IndexReply>(object);
+}
+
+template <>
+CollectRequest from_json(const nlohmann::json& object) {
+  auto request = decode<CollectRequest>(object);
+  for (const DefinedImage& definition : request.definitions) check_name(definition.name);
+  return request;
+}
+
+template <>
+CollectReply from_json(const nlohmann::json& object) {
+  return decode<CollectReply>(object);
 }
 
 template <>

@@ -100,6 +100,27 @@ struct IndexReply {
   std::vector<std::string> notes;  ///< what was left out, in sentences
 };
 
+/// A definition as far as it keeps things in the store.
+struct DefinedImage {
+  std::string name;
+  std::string image;
+  std::optional<std::string> platform;
+};
+
+struct CollectRequest {
+  std::vector<DefinedImage> definitions;  ///< all that there are
+  bool dry_run = false;
+};
+
+struct CollectedFile {
+  std::string path;
+  uint64_t size_bytes = 0;
+};
+
+struct CollectReply {
+  std::vector<CollectedFile> removed;
+};
+
 struct ServeRequest {
   std::string name;
   std::string generation;
@@ -178,6 +199,8 @@ nlohmann::json to_json(const OpenProgress& message);
 nlohmann::json to_json(const OpenReply& message);
 nlohmann::json to_json(const IndexRequest& message);
 nlohmann::json to_json(const IndexReply& message);
+nlohmann::json to_json(const CollectRequest& message);
+nlohmann::json to_json(const CollectReply& message);
 nlohmann::json to_json(const ServeRequest& message);
 nlohmann::json to_json(const CloseRequest& message);
 nlohmann::json to_json(const StatusRequest& message);
@@ -197,6 +220,10 @@ template <>
 IndexRequest from_json<IndexRequest>(const nlohmann::json& object);
 template <>
 IndexReply from_json<IndexReply>(const nlohmann::json& object);
+template <>
+CollectRequest from_json<CollectRequest>(const nlohmann::json& object);
+template <>
+CollectReply from_json<CollectReply>(const nlohmann::json& object);
 template <>
 ServeRequest from_json<ServeRequest>(const nlohmann::json& object);
 template <>

@@ -5,8 +5,11 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "config/image_source.h"
 #include "control/messages.h"
+#include "daemon/collector.h"
 #include "daemon/index_command.h"
+#include "daemon/registry_image.h"
 
 namespace erofs_oci {
 namespace {
@@ -49,6 +52,24 @@ json index(SourceOpener& opener, Store& store, Call& call) {
   return to_json(index_image(opener, store, input, request, output, progress_of(call)));
 }
 
+json collect(MountTable& mounts, Store& store, Call& call) {
+  const auto request = from_json<CollectRequest>(call.parameters);
+  Needed needed;
+  for (const DefinedImage& definition : request.definitions) {
+    needed.mounts.insert(definition.name);
+    if (parse_image_source(definition.image).kind == ImageKind::registry)
+      needed.images.insert(RegistryImage::ref_key(definition.image, definition.platform));
+  }
+  for (const MountStatus& mount : mounts.status(std::nullopt)) {
+    needed.mounts.insert(mount.name);
+    if (mount.image_digest) needed.manifests.insert(*mount.image_digest);
+  }
+  CollectReply reply;
+  for (const Removed& removed : collect_garbage(store, needed, request.dry_run))
+    reply.removed.push_back({removed.path, removed.size_bytes});
+  return to_json(reply);
+}
+
 json open(MountTable& mounts, Call& call) {
   auto request = from_json<OpenRequest>(call.parameters);
   OpenInput input = open_input(call, request);
@@ -79,7 +100,7 @@ json list(MountTable& mounts) {
 
 }  // namespace
 
-std::vector<Method> control_methods(MountTable& mounts) {
+std::vector<Method> control_methods(MountTable& mounts, Store& store) {
   using enum Method::Right;
   std::vector<Method> methods;
   methods.push_back(
@@ -97,6 +118,8 @@ std::vector<Method> control_methods(MountTable& mounts) {
                        return to_json(StatusReply{mounts.status(request.name)});
                      }});
   methods.push_back({.name = "List", .right = anyone, .handler = [&](Call&) { return list(mounts); }});
+  methods.push_back(
+      {.name = "Collect", .right = owner, .handler = [&](Call& call) { return collect(mounts, store, call); }});
   return methods;
 }
 

@@ -8,8 +8,8 @@
 
 namespace erofs_oci {
 
-/// The methods of the control socket over `mounts`, which outlives their use.
-std::vector<Method> control_methods(MountTable& mounts);
+/// The methods of the control socket over `mounts` and `store`, which outlive their use.
+std::vector<Method> control_methods(MountTable& mounts, Store& store);
 
 /// Index, of a daemon for one command: it builds in its own process.
 Method index_method(SourceOpener& opener, Store& store);

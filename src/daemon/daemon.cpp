@@ -111,11 +111,11 @@ int run_daemon(const DaemonOptions& options) {
   const DaemonSettings settings = load_daemon_settings(options.settings_file);
   set_log_level(settings.log_level);
   auto passed = ServiceManager::take_descriptors();
+  Store store(options.state_dir);  // before anybody can connect: it may be refused
   UniqueFd listener = take_listener(passed, options);
 
   ServiceManager manager;
   drop_unclaimed(passed, MountStates(), manager);
-  Store store(options.state_dir);
   MemoryBound memory(settings.memory_limit);
   WorkerPool workers(settings.workers.value_or(std::max(1u, std::thread::hardware_concurrency())));
   SpanLoader loader(memory, workers);
@@ -124,7 +124,7 @@ int run_daemon(const DaemonOptions& options) {
   SourceOpener opener(engine, loader, workers, store,
                       options.listen ? build_in_process(store) : index_workers.as_build());
   MountTable mounts(opener, manager, std::move(passed));
-  std::vector<Method> methods = control_methods(mounts);
+  std::vector<Method> methods = control_methods(mounts, store);
   if (options.listen) methods.push_back(index_method(opener, store));
   // A daemon of one command leaves it to that command to say what was refused.
   const LogLevel refusals = options.listen ? LogLevel::debug : LogLevel::error;

@@ -56,6 +56,12 @@ std::unique_ptr<RegistryImage> RegistryImage::resolve(
   return image;
 }
 
+std::pair<std::string, std::string> RegistryImage::ref_key(const std::string& image,
+                                                           const std::optional<std::string>& platform) {
+  const auto of = platform ? registry::Platform::parse(*platform) : registry::Platform::host();
+  return {to_string(registry::Reference::parse(image)), to_string(of)};
+}
+
 /// False where the store does not have the manifest.
 bool RegistryImage::load(const Digest& digest, Store& store) {
   const auto json = store.find_manifest(digest);
@@ -85,7 +91,7 @@ void RegistryImage::ask(const OpenInput& input, Store& store, const StageSink& s
     resolved_ = engine_.run(asked->resolve(exact, registry::Platform::parse(platform_)));
     repository_ = known ? std::make_shared<registry::Repository>(engine_, reference_, access_) : asked;
     store.put_manifest(resolved_.manifest_digest, resolved_.manifest_json);
-    store.put_ref(key, platform_, resolved_.manifest_digest);
+    if (!input.pinned) store.put_ref(key, platform_, resolved_.manifest_digest);
   } catch (const Error& error) {
     if (!known || error.kind() != ErrorKind::unavailable) throw;
     load(known->digest, store);

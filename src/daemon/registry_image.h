@@ -18,6 +18,9 @@ class RegistryImage : public Image {
                                                 const StageSink& stage,
                                                 const std::function<bool(const Digest&)>& may_go_offline);
 
+  /// Under which the store remembers what the definition's image led to.
+  static std::pair<std::string, std::string> ref_key(const std::string& image, const std::optional<std::string>& platform);
+
   std::string name() const override { return name_; }
   std::optional<Digest> digest() const override { return resolved_.manifest_digest; }
   std::string platform() const override { return platform_; }

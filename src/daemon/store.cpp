@@ -112,9 +112,12 @@ std::optional<std::string> Store::find_manifest(const Digest& digest) {
   return text;
 }
 
-/// Names hold what a file's name may not.
+std::string Store::ref_name(const std::string& image, const std::string& platform) {
+  return sha256(as_bytes(image + " " + platform)).hex() + ".json";
+}
+
 fs::path Store::ref_path(const std::string& image, const std::string& platform) const {
-  return root_ / "refs" / (sha256(as_bytes(image + " " + platform)).hex() + ".json");
+  return root_ / "refs" / ref_name(image, platform);
 }
 
 void Store::put_ref(const std::string& image, const std::string& platform, const Digest& digest) {

@@ -41,6 +41,8 @@ class Store {
  public:
   explicit Store(std::filesystem::path root);
 
+  const std::filesystem::path& root() const { return root_; }
+
   struct Kept {
     Digest digest;
     UniqueFd file;  ///< open for reading
@@ -57,6 +59,8 @@ class Store {
 
   void put_ref(const std::string& image, const std::string& platform, const Digest& digest);
   std::optional<Ref> find_ref(const std::string& image, const std::string& platform);
+  /// Of the file in refs/: names of images hold what a file's name may not.
+  static std::string ref_name(const std::string& image, const std::string& platform);
 
   /// Whether there is an index, without a look into it.
   bool has_index(const IndexKey& key) const;

@@ -23,7 +23,7 @@ class ControlServiceTest : public ServerFixture {
  protected:
   void SetUp() override {
     ServerFixture::SetUp();
-    ServerFixture::serve(control_methods(mounts_));
+    ServerFixture::serve(control_methods(mounts_, store_));
   }
   static void open(Client& client) {
     const std::string image = TEST_DATA_DIR "/layer.erofs";
