@@ -91,6 +91,14 @@ std::optional<std::string_view> unknown_prefix(std::string_view image) {
   return prefix ? std::optional(image.substr(0, colon + 1)) : std::nullopt;
 }
 
+/// A path with ':' in it cannot be told from one with a tag, as with other tools that know these prefixes.
+ImageSource layout_source(ImageKind kind, std::string_view text) {
+  const size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return {kind, std::string(text), std::nullopt};
+  if (colon + 1 == text.size()) throw Error(ErrorKind::invalid, "must have a tag after its ':'");
+  return {kind, std::string(text.substr(0, colon)), std::string(text.substr(colon + 1))};
+}
+
 }  // namespace
 
 ImageSource parse_image_source(std::string_view image) {
@@ -104,14 +112,15 @@ ImageSource parse_image_source(std::string_view image) {
                        "docker.io/library/{0}…)",
                        prefix);
     }
-    return {kind, std::string(image)};
+    if (kind == ImageKind::oci || kind == ImageKind::oci_archive) return layout_source(kind, image);
+    return {kind, std::string(image), std::nullopt};
   }
   if (const auto prefix = unknown_prefix(image)) {
     throw make_error(ErrorKind::invalid,
                      "must not begin with {}; known are oci:, oci-archive:, tar: and file:", *prefix);
   }
   check_reference(image);
-  return {ImageKind::registry, std::string(image)};
+  return {ImageKind::registry, std::string(image), std::nullopt};
 }
 
 }  // namespace erofs_oci

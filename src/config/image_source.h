@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -9,15 +10,16 @@ namespace erofs_oci {
 /// Where an image comes from, by the prefix of the definition's `image`.
 enum class ImageKind {
   registry,     ///< no prefix: a reference such as registry.example.com/team/tools:1.4
-  oci,          ///< oci:/path, an OCI image layout in a folder
-  oci_archive,  ///< oci-archive:/path, the same in a tar file
-  tar,          ///< tar:/path, one layer's tar file, compressed or not
+  oci,          ///< oci:/path[:tag], an OCI image layout in a folder
+  oci_archive,  ///< oci-archive:/path[:tag], the same in a tar file
+  tar,          ///< tar:/path, one tar file, compressed or not, that is the whole image
   file,         ///< file:/path, an EROFS image, or what tarindex and zinfo describe
 };
 
 struct ImageSource {
   ImageKind kind = ImageKind::registry;
-  std::string location;  ///< the reference, or the absolute path (for oci with what follows it)
+  std::string location;            ///< the reference, or the absolute path
+  std::optional<std::string> tag;  ///< of oci and oci_archive: what follows the path's first ':'
 
   /// Whether the source is one blob, so that there is no layer or platform to choose.
   bool single_blob() const { return kind == ImageKind::tar || kind == ImageKind::file; }

@@ -23,7 +23,7 @@ std::string refusal(const std::string& image) {
 
 TEST(ImageSource, KnowsEveryPrefix) {
   const std::vector<std::tuple<std::string, ImageKind, std::string>> cases = {
-      {"oci:/srv/layout:v1", ImageKind::oci, "/srv/layout:v1"},
+      {"oci:/srv/layout", ImageKind::oci, "/srv/layout"},
       {"oci-archive:/srv/a.tar", ImageKind::oci_archive, "/srv/a.tar"},
       {"tar:/srv/a b.tar.gz", ImageKind::tar, "/srv/a b.tar.gz"},
       {"file:/srv/a.erofs", ImageKind::file, "/srv/a.erofs"},
@@ -32,6 +32,19 @@ TEST(ImageSource, KnowsEveryPrefix) {
   for (const auto& [image, kind, location] : cases) {
     EXPECT_EQ(parse_image_source(image).kind, kind) << image;
     EXPECT_EQ(parse_image_source(image).location, location) << image;
+  }
+}
+
+TEST(ImageSource, LayoutsMayHaveATag) {
+  const std::vector<std::tuple<std::string, std::string, std::optional<std::string>>> cases = {
+      {"oci:/srv/layout:v1", "/srv/layout", "v1"},
+      {"oci-archive:/a.tar:docker.io/x:1", "/a.tar", "docker.io/x:1"},
+      {"oci:/srv/layout", "/srv/layout", std::nullopt},
+      {"tar:/a:b.tar", "/a:b.tar", std::nullopt},
+  };
+  for (const auto& [image, location, tag] : cases) {
+    EXPECT_EQ(parse_image_source(image).location, location) << image;
+    EXPECT_EQ(parse_image_source(image).tag, tag) << image;
   }
 }
 
@@ -61,6 +74,7 @@ TEST(ImageSource, RefusesTheRestInWords) {
       {"file:x.erofs", "must have an absolute path after file:"},
       {"tar:latest", "write docker.io/library/tar:"},
       {"oci:", "must have an absolute path after oci:"},
+      {"oci:/srv/layout:", "must have a tag after its ':'"},
       {"debian@sha256:abc", "must have sha256: and 64 hex digits after its '@'"},
       {"debian:", "must have a valid tag after its last ':'"},
       {"debian:-x", "must have a valid tag after its last ':'"},
