@@ -94,7 +94,9 @@ std::byte CheckpointInflater::next_byte() {
     return byte;
   }
   --state_->avail_in;
-  return static_cast<std::byte>(*state_->next_in++);
+  const auto byte = static_cast<std::byte>(*state_->next_in++);
+  if (capture_) capture_some({&byte, 1}, {});  // a trailer, a header, or what a block begins with
+  return byte;
 }
 
 /// A member's header, or the zero padding behind the last member.
