@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/proc_path.h"
 #include "base/text.h"
 
 namespace erofs_oci {
@@ -36,6 +37,25 @@ void for_each_piece(int fd, const std::string& name, Take&& take) {
     take(offset, Bytes(buffer).first(static_cast<size_t>(count)));
     offset += static_cast<uint64_t>(count);
   }
+}
+
+/// A file without a name, so that nothing is left of one that is never finished.
+UniqueFd nameless_file(const fs::path& folder) {
+  return open_file(folder, O_TMPFILE | O_RDWR, 0644);
+}
+
+/// Gives a nameless file its name, in place of one that has it. A crash in between leaves one whole file more, which
+/// the next one replaces; a process that does the same at the same moment may do a step for us.
+void publish(int file, const fs::path& path) {
+  if (::fsync(file) != 0) throw errno_error("{}: fsync", path.native());
+  const std::string temporary = path.native() + ".new";
+  ::unlink(temporary.c_str());
+  if (::linkat(AT_FDCWD, proc_path(file).c_str(), AT_FDCWD, temporary.c_str(), AT_SYMLINK_FOLLOW) != 0 && errno != EEXIST)
+    throw errno_error("{}: link", temporary);
+  if (::rename(temporary.c_str(), path.c_str()) != 0 && errno != ENOENT)
+    throw errno_error("{}: rename", path.native());
+  const UniqueFd folder = open_file(path.parent_path(), O_RDONLY | O_DIRECTORY);
+  if (::fsync(folder.get()) != 0) throw errno_error("{}: fsync", path.parent_path().native());
 }
 
 }  // namespace
@@ -78,21 +98,12 @@ Store::Kept Store::keep(int fd, const std::string& name) {
   const Digest digest = sha256_of_file(fd, name);
   if (auto kept = find(digest)) return {digest, std::move(*kept)};
   const fs::path path = file_path(digest);
-  const fs::path temporary = path.native() + "." + random_hex_128();
-  UniqueFd copy = open_file(temporary, O_RDWR | O_CREAT | O_EXCL, 0644);
-  try {
-    for_each_piece(fd, name, [&](uint64_t offset, Bytes bytes) {
-      pwrite_all(copy.get(), offset, bytes, temporary.native());
-    });
-    if (::fsync(copy.get()) != 0) throw errno_error("{}: fsync", temporary.native());
-    if (sha256_of_file(copy.get(), name) != digest) {
-      throw make_error(ErrorKind::busy, "{}: changed while it was copied; try again", name);
-    }
-    if (::rename(temporary.c_str(), path.c_str()) != 0) throw errno_error("{}: rename", path.native());
-  } catch (const Error&) {
-    ::unlink(temporary.c_str());
-    throw;
-  }
+  UniqueFd copy = nameless_file(path.parent_path());
+  for_each_piece(fd, name,
+                 [&](uint64_t offset, Bytes bytes) { pwrite_all(copy.get(), offset, bytes, path.native()); });
+  if (sha256_of_file(copy.get(), name) != digest)
+    throw make_error(ErrorKind::busy, "{}: changed while it was copied; try again", name);
+  publish(copy.get(), path);
   return {digest, std::move(copy)};
 }
 
@@ -183,17 +194,9 @@ std::shared_ptr<const ImageIndex> Store::find_index(const IndexKey& key) {
 void Store::make_index(const IndexKey& key,
                        const std::function<void(int file, const std::string& name)>& write) {
   const fs::path path = index_path(key);
-  const fs::path temporary = path.native() + "." + random_hex_128();
-  const UniqueFd file = open_file(temporary, O_RDWR | O_CREAT | O_EXCL, 0644);
-  try {
-    write(file.get(), path.native());
-    if (::rename(temporary.c_str(), path.c_str()) != 0) throw errno_error("{}: rename", path.native());
-    const UniqueFd folder = open_file(path.parent_path(), O_RDONLY | O_DIRECTORY);
-    if (::fsync(folder.get()) != 0) throw errno_error("{}: fsync", path.parent_path().native());
-  } catch (const Error&) {
-    ::unlink(temporary.c_str());
-    throw;
-  }
+  const UniqueFd file = nameless_file(path.parent_path());
+  write(file.get(), path.native());
+  publish(file.get(), path);
 }
 
 void Store::put_binding(const std::string& mount, const Binding& binding) {
