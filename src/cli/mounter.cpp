@@ -87,7 +87,8 @@ MountState Mounter::mount(const Definition& definition) {
   });
   passed("locked");
   if (const auto state = states_.load(definition.name)) {
-    if (state->phase == MountPhase::mounted && find_live_mount(*state)) {
+    const bool orphan = state->control_socket != control_socket_ && !is_served(*state);  // of a `run` that was killed
+    if (state->phase == MountPhase::mounted && find_live_mount(*state) && !orphan) {
       reattach_locked(*state);
       report_(fmt::format("is mounted on {} already", state->definition.mountpoint.native()));
       return *state;
