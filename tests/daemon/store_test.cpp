@@ -50,6 +50,33 @@ TEST_F(StoreTest, ADamagedFileIsNotFoundAndIsKeptAnew) {
   EXPECT_TRUE(store_.find(digest));
 }
 
+TEST_F(StoreTest, NothingIsSeenOfAnIndexBeforeItIsWhole) {
+  const IndexKey key{sha256(as_bytes("manifest")), std::nullopt};
+  store_.make_index(key, [&](int file, const std::string& name) {
+    pwrite_all(file, 0, as_bytes("half"), name);
+    EXPECT_EQ(files_in(folder_ / "store/index"), 0u);
+  });
+  EXPECT_TRUE(store_.has_index(key));
+  EXPECT_EQ(files_in(folder_ / "store/index"), 1u);
+}
+
+TEST_F(StoreTest, AnIndexIsReplacedByANewOneAndStaysWhereThatFails) {
+  const IndexKey key{sha256(as_bytes("manifest")), 3};
+  const auto fill_with = [](std::string text) {
+    return [text](int file, const std::string& name) { pwrite_all(file, 0, as_bytes(text), name); };
+  };
+  store_.make_index(key, fill_with("old"));
+  EXPECT_THROW(store_.make_index(key, [](int, const std::string&) { throw Error(ErrorKind::corrupt, "no"); }), Error);
+  const auto text = [&] {
+    const auto entry = std::filesystem::directory_iterator(folder_ / "store/index");
+    return read_text_file(entry->path(), 100);
+  };
+  EXPECT_EQ(text(), "old");
+  store_.make_index(key, fill_with("new"));
+  EXPECT_EQ(text(), "new");
+  EXPECT_EQ(files_in(folder_ / "store/index"), 1u);
+}
+
 TEST_F(StoreTest, FindsAManifestOnlyAsItWasPut) {
   const Digest digest = sha256(as_bytes("{}"));
   EXPECT_FALSE(store_.find_manifest(digest));
