@@ -91,4 +91,5 @@ def main():
     print(layer)
 
 
-main()
+if __name__ == "__main__":
+    main()
