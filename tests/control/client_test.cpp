@@ -80,7 +80,7 @@ TEST(Client, KeepsTerminalControlOutOfMessages) {
 
 TEST(Client, ReportsADaemonThatClosesInsteadOfAnswering) {
   const auto call = [](Client& client) { return client.call("Status", json::object(), {}, soon()); };
-  EXPECT_EQ(outcome("", call), "unavailable 5: the daemon closed the control connection");
+  EXPECT_EQ(outcome("", call), "unavailable 104: the daemon closed the control connection");
 }
 
 TEST(Client, SaysWhatTheDaemonSaidBeforeItClosed) {

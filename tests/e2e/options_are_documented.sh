@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 options_in() { grep -oE -- '--[a-z][a-z-]+' | LC_ALL=C sort -u; }
-commands_of() { "$BIN/erofs-oci" --help | sed -nE '/^[A-Z]*SUBCOMMANDS:|^Subcommands:/,$s/^  ([a-z]+) .*/\1/p'; }
+commands_of() { "$BIN/erofs-oci" "$@" --help | sed -nE '/^[A-Z]*SUBCOMMANDS:|^Subcommands:/,$s/^  ([a-z]+) .*/\1/p'; }
 # Options of other programs, in examples and in passing.
 own() { grep -vE 'systemctl|docker ' "$1"; }
 
@@ -12,10 +12,13 @@ commands_of | LC_ALL=C sort >"$T/commands"
 [[ -s $T/commands ]] || die 'the help lists no command'
 {
   "$BIN/erofs-oci" --help
-  while read -r command; do "$BIN/erofs-oci" "$command" --help; done <"$T/commands"
+  while read -r command; do
+    "$BIN/erofs-oci" "$command" --help
+    for below in $(commands_of "$command"); do "$BIN/erofs-oci" "$command" "$below" --help; done
+  done <"$T/commands"
 } | options_in >"$T/options"
 page=$top/packaging/man/erofs-oci.1.scd
-diff "$T/commands" <(sed -n '/^# COMMANDS/,/^# OPTIONS/s/^\*\([a-z]*\)\*.*/\1/p' "$page" | LC_ALL=C sort) ||
+diff "$T/commands" <(sed -n '/^# COMMANDS/,/^# OPTIONS/s/^\*\([a-z]*\)[* ].*/\1/p' "$page" | LC_ALL=C sort) ||
   die 'commands (<) differ from erofs-oci(1) (>)'
 diff "$T/options" <(own "$page" | options_in) || die 'options (<) differ from erofs-oci(1) (>)'
 ok "erofs-oci(1): $(wc -l <"$T/commands") commands, $(wc -l <"$T/options") options"
