@@ -182,15 +182,3 @@ golden_check() { # DIR
   local out
   out=$(cd "$1" && sha256sum --quiet --check "$data/layer.sha256" 2>&1) || die "content differs: $(head -n 3 <<<"$out")"
 }
-
-# machine_tar FILE: python3 of this machine with all it needs to run, and its /etc, as an archive of a root
-machine_tar() {
-  local files
-  mapfile -t files < <(cd / && for file in $(ldd /usr/bin/python3 | grep -o '/[^ ]*'); do
-      echo "$(realpath --relative-to / "$(dirname "$file")")/$(basename "$file")"
-      realpath --relative-to / "$file"
-    done | sort -u && compgen -G 'usr/bin/python3*' && compgen -G 'usr/lib/python3*' && compgen -G 'usr/share/doc/python3*')
-  tar --create --file "$1" --format=pax --xattrs --numeric-owner --one-file-system -C / --exclude='*/__pycache__' \
-    --exclude='etc/*shadow*' --exclude=etc/ssl/private --no-recursion . bin lib lib64 usr usr/bin usr/lib usr/lib64 usr/share \
-    usr/share/doc --recursion etc "${files[@]}"
-}

@@ -40,14 +40,14 @@ def describe(path, shown):
     return "|".join(map(str, fields))
 
 
-def main():
-    root = sys.argv[1]
+def list_tree(root):
     lines = [describe(root, ".")]
     for folder, folders, files in os.walk(root):
         for name in folders + files:
             path = os.path.join(folder, name)
             lines.append(describe(path, os.path.relpath(path, root)))
-    print("\n".join(sorted(lines)))
+    return sorted(lines)
 
 
-main()
+if __name__ == "__main__":
+    print("\n".join(list_tree(sys.argv[1])))

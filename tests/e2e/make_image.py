@@ -38,7 +38,8 @@ class Layer:
         self.pax = form == tarfile.PAX_FORMAT
         self.count = 0
 
-    def add(self, name, data=b"", kind=tarfile.REGTYPE, mode=0o644, link="", xattrs=None, uid=0, gid=0, device=(0, 0), mtime=None):
+    def add(self, name, data=b"", kind=tarfile.REGTYPE, mode=0o644, link="", xattrs=None, uid=0, gid=0, device=(0, 0),
+            mtime=None):
         self.count += 1
         member = tarfile.TarInfo(name)
         member.type, member.mode, member.linkname, member.uid, member.gid = kind, mode, link, uid, gid
@@ -95,11 +96,12 @@ def base(path):
     with tarfile.open(path) as tar:
         files = [m.name.removeprefix("./") for m in tar if m.isreg() and m.size > 500 and "/lib/python3" in m.name]
     layer = Layer(path, tarfile.PAX_FORMAT, append=True)
-    for name in "", "deleted-dir", "deleted-dir/b", "opaque", "opaque/sub", "late-opaque", "dir-to-file", "dir-to-file/x", "kept", "zapped", "dir-to-link":
-        layer.dir(f"odd/{name}".rstrip("/"))
-    for name in ("deleted", "deleted-dir/a", "deleted-dir/b/c", "opaque/old", "opaque/same", "opaque/sub/old", "late-opaque/old", "replaced",
-                 "file-to-dir", "dir-to-file/x/y", "kept/one", "kept/two", "linked", "linked-2", "zapped/z", "file-to-link", "file-to-fifo",
-                 "dir-to-link/inside", "comes-back", "xattrs-go"):
+    for name in ("", "/deleted-dir", "/deleted-dir/b", "/opaque", "/opaque/sub", "/late-opaque", "/dir-to-file", "/dir-to-file/x",
+                 "/kept", "/zapped", "/dir-to-link"):
+        layer.dir(f"odd{name}")
+    for name in ("deleted", "deleted-dir/a", "deleted-dir/b/c", "opaque/old", "opaque/same", "opaque/sub/old", "late-opaque/old",
+                 "replaced", "file-to-dir", "dir-to-file/x/y", "kept/one", "kept/two", "linked", "linked-2", "zapped/z",
+                 "file-to-link", "file-to-fifo", "dir-to-link/inside", "comes-back", "xattrs-go"):
         layer.add(f"odd/{name}", f"base {name}\n".encode() * 300,
                   xattrs={"user.gone": b"soon"} if name == "xattrs-go" else None)
     layer.add("odd/hard-a", b"one inode\n" * 5000, mode=0o600, uid=7, gid=8)
@@ -222,7 +224,7 @@ def gzipped(data, members=1):
 def zstd_frames(data, size):
     """Frames of `size` bytes of data."""
     pieces = [data[i:i + size] for i in range(0, len(data), size)]
-    return b"".join(subprocess.run(["zstd", "-q", "-c"], input=piece, stdout=subprocess.PIPE, check=True).stdout for piece in pieces)
+    return b"".join(subprocess.run(["zstd", "-q", "-c"], input=p, stdout=subprocess.PIPE, check=True).stdout for p in pieces)
 
 
 def digest(data):

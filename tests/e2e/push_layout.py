@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Pushes an image of an OCI layout, its blobs as they are (skopeo compresses plain layers), and prints the manifest's digest.
+"""Pushes an image of an OCI layout, its blobs as they are (skopeo compresses plain layers), and prints the manifest's digest; with
+--list also a line for each layer.
 
-usage: push_layout.py LAYOUT TAG HOST:PORT REPOSITORY
+usage: push_layout.py LAYOUT TAG HOST:PORT REPOSITORY [--list]
 """
 import json
 import os
@@ -12,7 +13,7 @@ from push import Registry
 
 
 def main():
-    layout, tag, host, repository = sys.argv[1:]
+    layout, tag, host, repository = sys.argv[1:5]
     registry = Registry(host, repository, None)
 
     def path_of(descriptor):
@@ -28,6 +29,9 @@ def main():
             registry.put_blob(file, blob["digest"], os.path.getsize(path_of(blob)))
     registry.call("PUT", f"/v2/{repository}/manifests/{tag}", manifest, **{"Content-Type": entry["mediaType"]})
     print(entry["digest"])
+    if sys.argv[5:] == ["--list"]:
+        for number, layer in enumerate(json.loads(manifest)["layers"]):
+            print(f"  layer {number}  {layer['mediaType'].rsplit('.', 1)[1]:8}  {layer['size'] / 2**20:5.1f} MiB")
 
 
 main()

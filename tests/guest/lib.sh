@@ -118,6 +118,16 @@ push_layer() {
   rm -r "$dir"
 }
 
+# push_layout REPO TAG LAYOUT: the image of that name in an OCI layout, as that tag
+push_layout() {
+  local manifest blob
+  manifest=$(jq -r --arg tag "$2" '.manifests[] | select(.annotations["org.opencontainers.image.ref.name"] == $tag).digest' \
+    "$3/index.json")
+  manifest=$3/blobs/${manifest/:/\/}
+  for blob in $(jq -r '.config.digest, .layers[].digest' "$manifest"); do push_blob "$1" "$3/blobs/${blob/:/\/}"; done
+  push_manifest "$1" "$2" "$manifest"
+}
+
 # write_login FILE USER PASSWORD: a credential for $registry, in the form of Docker's config.json
 write_login() {
   jq -n --arg host "$registry" --arg auth "$(printf '%s:%s' "$2" "$3" | base64 -w 0)" '{auths: {($host): {auth: $auth}}}' |
@@ -207,8 +217,9 @@ stop() {
 # is_listed NAME: `erofs-oci status --json` names it
 is_listed() { erofs-oci status --json | jq --exit-status --arg name "$1" 'any(.. | strings; . == $name)' >/dev/null; }
 
-# start_reader DIR: reads the golden files again and again past the page cache, in the background
+# start_reader DIR [SUMS]: reads the golden files, or those in SUMS, again and again past the page cache, in the background
 start_reader() {
+  local sums=${2-$data/layer.sha256}
   rm -f /run/reader.*
   touch /run/reader.rounds
   (
@@ -216,7 +227,7 @@ start_reader() {
     set +e
     until [[ -e /run/reader.stop ]]; do
       drop_caches
-      (cd "$1" && sha256sum --quiet --check "$data/layer.sha256") >>/run/reader.errors 2>&1
+      (cd "$1" && sha256sum --quiet --check "$sums") >>/run/reader.errors 2>&1
       echo >>/run/reader.rounds
     done
   ) &
