@@ -97,11 +97,12 @@ def base(path):
         files = [m.name.removeprefix("./") for m in tar if m.isreg() and m.size > 500 and "/lib/python3" in m.name]
     layer = Layer(path, tarfile.PAX_FORMAT, append=True)
     for name in ("", "/deleted-dir", "/deleted-dir/b", "/opaque", "/opaque/sub", "/late-opaque", "/dir-to-file", "/dir-to-file/x",
-                 "/kept", "/zapped", "/dir-to-link"):
+                 "/kept", "/zapped", "/dir-to-link", "/dir-to-hard"):
         layer.dir(f"odd{name}")
     for name in ("deleted", "deleted-dir/a", "deleted-dir/b/c", "opaque/old", "opaque/same", "opaque/sub/old", "late-opaque/old",
                  "replaced", "file-to-dir", "dir-to-file/x/y", "kept/one", "kept/two", "linked", "linked-2", "zapped/z",
-                 "file-to-link", "file-to-fifo", "dir-to-link/inside", "comes-back", "xattrs-go"):
+                 "file-to-link", "file-to-fifo", "dir-to-link/inside", "dir-to-hard/inside",
+                 "comes-back", "xattrs-go"):
         layer.add(f"odd/{name}", f"base {name}\n".encode() * 300,
                   xattrs={"user.gone": b"soon"} if name == "xattrs-go" else None)
     layer.add("odd/hard-a", b"one inode\n" * 5000, mode=0o600, uid=7, gid=8)
@@ -197,6 +198,11 @@ def more(path, files):
     layer.add("odd/" + LONG, b"replaced by pax\n")
     layer.hide(f"odd/{DEEP}/{LONG[:90]}")
     layer.add("odd/file-to-fifo", b"a file once more\n")
+    layer.link("odd/dir-to-hard", "odd/linked-2")
+    layer.link("odd/hard-to-link", "odd/link-away")  # two names of a symlink
+    layer.symlink("odd/dangling", "nowhere/deep")
+    layer.add("odd/dangling/x", b"in odd/nowhere/deep\n")
+    layer.add("./odd/./kept/..//dots", b"a path of dots\n")
     layer.hide("lib/through-symlink")
     layer.add("lib/through-symlink-2", b"usr-merge\n")
     layer.finish()

@@ -31,7 +31,7 @@ def main():
     print(entry["digest"])
     if sys.argv[5:] == ["--list"]:
         for number, layer in enumerate(json.loads(manifest)["layers"]):
-            print(f"  layer {number}  {layer['mediaType'].rsplit('.', 1)[1]:8}  {layer['size'] / 2**20:5.1f} MiB")
+            print(f"  layer {number}  {layer['mediaType'].rsplit('.', 1)[1]:8}  {layer['size'] / 1024:8,.0f} KiB")
 
 
 main()

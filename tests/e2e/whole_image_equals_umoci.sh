@@ -9,7 +9,7 @@ needs_fuse
 [[ -n ${ISOLATED-} ]] || skip 'needs a mount namespace of its own' # the store lies where the service's would
 for tool in umoci zstd getcap; do command -v "$tool" >/dev/null || skip "needs $tool"; done
 
-# The service's store, owned by the user that the daemon runs as; and a /run of our own, since those who are killed leave folders.
+# The service's store, owned by the user that the daemon runs as. Who is killed leaves a folder in /run: ours goes with us.
 for folder in /run /var/lib; do mount -t tmpfs -o mode=755 none "$folder"; done
 store=/var/lib/erofs-oci
 install -d -o "$(id -u erofs-oci 2>/dev/null || id -u nobody)" "$store"
@@ -22,7 +22,8 @@ python3 "$here/make_image.py" "$T/base.tar" "$T/layout"
 for tag in image lying; do
   python3 "$here/push_layout.py" "$T/layout" "$tag" "$registry" "team/$tag" >/dev/null
 done
-stored=$(curl -fsS -H "Accept: application/vnd.oci.image.manifest.v1+json" "http://$registry/v2/team/image/manifests/image" | jq '[.layers[].size] | add')
+manifest_type=application/vnd.oci.image.manifest.v1+json
+stored=$(curl -fsS -H "Accept: $manifest_type" "http://$registry/v2/team/image/manifests/image" | jq "[.layers[].size] | add")
 python3 "$here/umoci_tree.py" "$T/layout" "$T/bundle" >"$T/expected"
 ok "an image of $((stored >> 20)) MiB with $(wc -l <"$T/expected") entries; umoci unpacked it"
 
@@ -76,7 +77,8 @@ start_run
 ! said_building || die 'the third start builds'
 (($(grep -c 'the registry is away' "$T/run.err") == 1)) || die "the third start said: $(<"$T/run.err")"
 grep -q 'the registry is away.*going on with sha256:.*which the name led to on 20' "$T/run.err" || die "it said $(<"$T/run.err")"
-(cd "$T/mnt" && find . -printf '%P|%y|%m|%U|%G|%n|%l\n' | sort) | cmp - <(cd "$T/bundle/rootfs" && find . -printf '%P|%y|%m|%U|%G|%n|%l\n' | sort) ||
+tree() { (cd "$1" && find . -printf '%P|%y|%m|%U|%G|%n|%l\n' | sort); }
+cmp <(tree "$T/mnt") <(tree "$T/bundle/rootfs") ||
   die 'the tree differs without the registry'
 fails_with_eio "$T/mnt/usr/bin/python3" || die "a read without the registry: $(<"$T/cat.out")"
 ok "third start, registry stopped: $(grep -o 'the registry is away.*' "$T/run.err" | cut -c1-60)…; the tree is there, data is not"
@@ -121,7 +123,6 @@ for delay in 0 0.1 0.2 0.4 0.8 1.2; do
   done
 done
 rm -f "$store"/index/*
-rm -rf /run/erofs-oci-run.*
 start_run
 said_building || die 'it did not build after it was killed'
 equals_umoci
