@@ -59,4 +59,11 @@ if ((EUID == 0)) && [[ -w /dev/fuse ]] && grep -qw erofs /proc/filesystems; then
     stop_run
   done
   ok 'mounted: the same trees'
+  remote gzip 'transport = "fuse"'
+  start_run
+  # Its whiteouts, which the golden tarindex shows as files, have done their work.
+  ! find "$T/mnt" -name '.wh.*' | grep . || die 'whiteouts are shown'
+  (cd "$T/mnt" && grep -v '/\.wh\.' "$data/layer.sha256" | sha256sum --quiet --check) || die 'content differs'
+  stop_run
+  ok 'one layer without index files: an index is built'
 fi

@@ -53,8 +53,8 @@ define "$registry/team/other:1.0" 'platform = "linux/amd64"' 'layer = 0' "tarind
   'transport = "fuse"' '[registry]' 'insecure = true'
 refused 'layer\.erofs' 'tarindex of another layer'
 
-define "$registry/team/tools:1.0" 'platform = "linux/amd64"' 'layer = 0' 'transport = "fuse"' '[registry]' 'insecure = true'
-refused 'tar\+gzip.*(index|tarindex)' 'tar layer without index files'
+define "$registry/team/tools:1.0" 'platform = "linux/amd64"' 'index = "require"' 'transport = "fuse"' '[registry]' 'insecure = true'
+refused 'no index.*erofs-oci index' 'image without an index where one is required'
 
 fresh; change mountpoint "mountpoint = \"$T/nowhere\""
 refused 'nowhere.*(No such|not exist|missing|not there)|nowhere' 'mountpoint that is not there'
