@@ -44,13 +44,14 @@ UniqueFd nameless_file(const fs::path& folder) {
   return open_file(folder, O_TMPFILE | O_RDWR, 0644);
 }
 
-/// Gives a nameless file its name, in place of one that has it. A crash in between leaves one whole file more, which
-/// the next one replaces; a process that does the same at the same moment may do a step for us.
+/// Gives a nameless file its name, in place of one that has it. A crash in between leaves one whole file
+/// more, which the next one replaces; a process that does the same at the same moment may do a step for us.
 void publish(int file, const fs::path& path) {
   if (::fsync(file) != 0) throw errno_error("{}: fsync", path.native());
   const std::string temporary = path.native() + ".new";
   ::unlink(temporary.c_str());
-  if (::linkat(AT_FDCWD, proc_path(file).c_str(), AT_FDCWD, temporary.c_str(), AT_SYMLINK_FOLLOW) != 0 && errno != EEXIST)
+  if (::linkat(AT_FDCWD, proc_path(file).c_str(), AT_FDCWD, temporary.c_str(), AT_SYMLINK_FOLLOW) != 0 &&
+      errno != EEXIST)
     throw errno_error("{}: link", temporary);
   if (::rename(temporary.c_str(), path.c_str()) != 0 && errno != ENOENT)
     throw errno_error("{}: rename", path.native());

@@ -66,7 +66,8 @@ TEST_F(StoreTest, AnIndexIsReplacedByANewOneAndStaysWhereThatFails) {
     return [text](int file, const std::string& name) { pwrite_all(file, 0, as_bytes(text), name); };
   };
   store_.make_index(key, fill_with("old"));
-  EXPECT_THROW(store_.make_index(key, [](int, const std::string&) { throw Error(ErrorKind::corrupt, "no"); }), Error);
+  EXPECT_THROW(store_.make_index(key, [](int, const std::string&) { throw Error(ErrorKind::corrupt, "no"); }),
+               Error);
   const auto text = [&] {
     const auto entry = std::filesystem::directory_iterator(folder_ / "store/index");
     return read_text_file(entry->path(), 100);
