@@ -15,6 +15,7 @@
 namespace erofs_oci {
 namespace {
 
+constexpr size_t kFixedHeaderSize = 10;
 constexpr size_t kTrailerSize = 8;           // CRC-32 and length (RFC 1952, 2.3.1)
 constexpr size_t kMaxHeader = 128 * kKiB;    // a name or comment has no limit of its own
 constexpr size_t kOutputSize = 256 * kKiB;   // fits a core's own cache beside ISA-L's state
@@ -99,15 +100,29 @@ std::byte CheckpointInflater::next_byte() {
   return byte;
 }
 
+/// Whether a header may end with the latest byte: spares looking through a long name for each byte of it.
+bool CheckpointInflater::may_end_header() const {
+  constexpr size_t kFlags = 3;  // RFC 1952, 2.3.1
+  constexpr auto kHeaderCrc = std::byte{1 << 1};
+  constexpr auto kNameOrComment = std::byte{1 << 3 | 1 << 4};
+  if (pending_.size() <= kFixedHeaderSize || (pending_[kFlags] & kNameOrComment) == std::byte{0}) return true;
+  const size_t behind_text = (pending_[kFlags] & kHeaderCrc) == std::byte{0} ? 1 : 3;
+  return pending_[pending_.size() - behind_text] == std::byte{0};
+}
+
 /// A member's header, or the zero padding behind the last member.
 bool CheckpointInflater::read_header() {
   size_t length = 0;
   while (length == 0) {
     if (!has_input()) return false;
     const std::byte byte = next_byte();
-    if (members_ > 0 && pending_.empty() && byte == std::byte{0}) continue;
+    if (members_ > 0 && pending_.empty() && byte == std::byte{0}) {
+      padding_ = true;
+      continue;
+    }
+    if (padding_) throw make_error(ErrorKind::corrupt, "gzip data goes on behind its padding of zeros");
     pending_.push_back(byte);
-    length = gzip_header_length(pending_);
+    if (may_end_header()) length = gzip_header_length(pending_);
     if (pending_.size() > kMaxHeader) throw Error(ErrorKind::corrupt, "a gzip member's header has no end");
   }
   pending_.clear();

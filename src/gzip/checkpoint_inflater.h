@@ -62,6 +62,7 @@ class CheckpointInflater {
   bool read_trailer();
 
   bool has_input() const;
+  bool may_end_header() const;
   std::byte next_byte();
   void take_output(uint32_t before_in);
   void end_block();
@@ -85,6 +86,7 @@ class CheckpointInflater {
   uint32_t member_crc_ = 0;
   uint64_t member_out_ = 0;
   uint64_t members_ = 0;
+  bool padding_ = false;                // zeros behind the last member have begun
   std::vector<std::byte> pending_;      // bytes of a header or trailer so far
   std::unique_ptr<SpanStart> capture_;  // of the latest span, until it is complete
 };

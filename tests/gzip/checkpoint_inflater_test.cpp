@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <functional>
 #include <random>
 
@@ -149,6 +150,80 @@ TEST(CheckpointInflater, TakesStoredBlocksEmptyMembersAndPadding) {
   const Recorder recorder = run(blob, 256 * kKiB, 1000);
   EXPECT_EQ(recorder.out, gunzip_with_zlib(blob));
   expect_spans_to_be_right(recorder, blob);
+}
+
+/// A span's first output may go over several members, whose trailers and headers belong to what it inflates
+/// from.
+TEST(CheckpointInflater, SpanStartsGoOverTheEndsOfMembers) {
+  const auto text = text_like(500'000);
+  for (const size_t size : {100, 999, 20'000}) {
+    std::vector<std::byte> blob;
+    for (size_t at = 0; at < text.size(); at += size) {
+      const auto member = gzip(Bytes(text).subspan(at, std::min(size, text.size() - at)), "name");
+      blob.insert(blob.end(), member.begin(), member.end());
+    }
+    for (const size_t piece : {size_t{1}, SIZE_MAX}) {
+      Recorder recorder = run(blob, 64 * kKiB, piece);
+      EXPECT_EQ(recorder.out, text);
+      for (SpanStart& start : recorder.starts) {
+        SpanInflater inflater;
+        std::vector<std::byte> out(start.output.size());
+        inflater.start(start.checkpoint, start.window, start.compressed);
+        const size_t length = inflater.read(out);
+        ASSERT_GE(length + 2, out.size());  // ISA-L takes up to three literals together, or none of them
+        EXPECT_TRUE(
+            std::equal(out.begin(), out.begin() + static_cast<ptrdiff_t>(length), start.output.begin()));
+        zero_unreferenced(start);
+      }
+      expect_spans_to_be_right(recorder, blob);
+    }
+  }
+}
+
+TEST(CheckpointInflater, TakesAllFieldsOfAHeader) {
+  std::vector<std::byte> blob;
+  const auto add = [&](std::string_view bytes) {
+    blob.insert(blob.end(), as_bytes(bytes).begin(), as_bytes(bytes).end());
+  };
+  const auto member = gzip(as_bytes("text"));
+  using namespace std::string_view_literals;
+  for (int flags = 0; flags < 32; flags += 2) {  // FTEXT, the lowest, means nothing
+    add("\x1f\x8b\x08"sv);
+    blob.push_back(static_cast<std::byte>(flags));
+    add("\0\0\0\0\0\xff"sv);
+    if (flags & 4) add("\x05\0x\0y\0z"sv);
+    if (flags & 8) add("name\0"sv);
+    if (flags & 16) add("a comment\0"sv);
+    if (flags & 2) add("hc"sv);
+    blob.insert(blob.end(), member.begin() + 10, member.end());
+  }
+  for (const size_t piece : {size_t{1}, size_t{5}, SIZE_MAX})
+    EXPECT_EQ(run(blob, kMiB, piece).out.size(), 16 * 4u);
+}
+
+/// Looking through the name again for each of its bytes took seconds a member.
+TEST(CheckpointInflater, LongNamesCostNoMoreThanTheirLength) {
+  const std::string name(120'000, 'n');
+  std::vector<std::byte> blob;
+  for (int i = 0; i < 100; ++i) {
+    const auto member = gzip(as_bytes("text"), name.c_str());
+    blob.insert(blob.end(), member.begin(), member.end());
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(run(blob, kMiB).out.size(), 400u);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
+}
+
+/// Who enters a span there takes the zeros for the end of the file.
+TEST(CheckpointInflater, RefusesAMemberBehindPadding) {
+  auto blob = gzip(as_bytes("first"));
+  const auto second = gzip(as_bytes("second"));
+  for (const size_t zeros : {1, 20}) {
+    auto padded = blob;
+    padded.resize(padded.size() + zeros);
+    padded.insert(padded.end(), second.begin(), second.end());
+    EXPECT_THROW(run(padded, kMiB), Error) << zeros;
+  }
 }
 
 TEST(CheckpointInflater, RefusesWhatIsDamaged) {
