@@ -6,6 +6,8 @@
 namespace erofs_oci {
 
 BlobStream::BlobStream(RangeReader& blob) : blob_(blob) {
+  // Nothing may throw once a read is under way: no destructor would wait for it.
+  for (Piece& piece : pieces_) piece.bytes.reserve(std::min(kPieceSize, blob.size_bytes()));
   for (Piece& piece : pieces_) request(piece);
 }
 

@@ -2,6 +2,7 @@
 #include "index/layer_scan.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "index/blob_stream.h"
 #include "index/stream_cutter.h"
 #include "tar/reader.h"
@@ -9,12 +10,20 @@
 namespace erofs_oci {
 namespace {
 
+/// About what a member costs.
+uint64_t memory_of(const TarMember& member) {
+  uint64_t bytes =
+      sizeof member + member.path.size() + member.link.size() + member.data.size() * sizeof(TarData);
+  for (const TarXattr& xattr : member.xattrs) bytes += sizeof xattr + xattr.name.size() + xattr.value.size();
+  return bytes;
+}
+
 /// Hashes a layer's stream, whole and span by span, and walks its archive.
 class Scanner : CutSink {
  public:
   Scanner(StreamFormat format, const ScanOptions& options)
       : options_(options),
-        tar_([this](TarMember&& member) { scan_.members.push_back(std::move(member)); }),
+        tar_([this](TarMember&& member) { keep(std::move(member)); }),
         cutter_(make_cutter(format, options.span_size, *this)) {
     scan_.format = format;
   }
@@ -29,6 +38,8 @@ class Scanner : CutSink {
     cutter_->finish();
     tar_.finish();
     end_span();
+    // Where the stream ends right behind a span there may still be an empty block or frame.
+    if (!scan_.spans.empty() && scan_.spans.back().out == scan_.stream_size) scan_.spans.pop_back();
     scan_.blob_digest = blob_hash_.finish();
     scan_.diff_id = stream_hash_.finish();
     scan_.archive_end = tar_.end_of_members();
@@ -36,6 +47,15 @@ class Scanner : CutSink {
   }
 
  private:
+  void keep(TarMember&& member) {
+    members_memory_ += memory_of(member);
+    if (members_memory_ > LayerScan::kMaxMembersMemory) {
+      throw make_error(ErrorKind::unsupported, "its members need more than {} of memory",
+                       human_size(LayerScan::kMaxMembersMemory));
+    }
+    scan_.members.push_back(std::move(member));
+  }
+
   void output(Bytes bytes) override {
     stream_hash_.update(bytes);
     span_hash_.update(bytes);
@@ -61,6 +81,7 @@ class Scanner : CutSink {
 
   const ScanOptions& options_;
   LayerScan scan_;
+  uint64_t members_memory_ = 0;
   uint64_t windows_size_ = 0;
   Sha256 blob_hash_;
   Sha256 stream_hash_;

@@ -32,13 +32,16 @@ struct ScannedSpan {
 
 /// All that one pass over a layer finds.
 struct LayerScan {
+  /// What `members` may take: about three million of them.
+  static constexpr uint64_t kMaxMembersMemory = kGiB;
+
   StreamFormat format = StreamFormat::plain;
   Digest blob_digest;
   Digest diff_id;  ///< of the stream (OCI image-spec, config.md)
   uint64_t blob_size = 0;
   uint64_t stream_size = 0;
-  uint64_t archive_end = 0;  ///< of the last member's data, in whole blocks
-  std::vector<ScannedSpan> spans;
+  uint64_t archive_end = 0;        ///< of the last member's data, in whole blocks
+  std::vector<ScannedSpan> spans;  ///< none of them without output
   std::deque<TarMember> members;
 };
 
