@@ -25,11 +25,24 @@ json layer_to_json(const IndexedLayer& layer) {
           {"format", to_string(layer.format)}};
 }
 
+/// The library itself would turn -1 and 1.5 into what fits.
+uint64_t number_at(const json& object, const char* key, uint64_t most) {
+  const json& value = object.at(key);
+  if (!value.is_number_unsigned() || value.get<uint64_t>() > most)
+    throw make_error(ErrorKind::corrupt, "its '{}' is no number that can be right", key);
+  return value.get<uint64_t>();
+}
+
+Digest digest_at(const json& object, const char* key) {
+  if (auto digest = Digest::try_parse(object.at(key).get<std::string>())) return *digest;
+  throw make_error(ErrorKind::corrupt, "its '{}' is no digest", key);
+}
+
 IndexedLayer layer_from_json(const json& object) {
-  return {.digest = Digest::parse(object.at("digest").get<std::string>()),
-          .diff_id = Digest::parse(object.at("diff_id").get<std::string>()),
-          .blob_size = object.at("size").get<uint64_t>(),
-          .stream_size = object.at("stream_size").get<uint64_t>(),
+  return {.digest = digest_at(object, "digest"),
+          .diff_id = digest_at(object, "diff_id"),
+          .blob_size = number_at(object, "size", INT64_MAX),
+          .stream_size = number_at(object, "stream_size", INT64_MAX),
           .format = format_from_string(object.at("format").get<std::string>())};
 }
 
@@ -49,10 +62,11 @@ IndexIdentity identity_from_json(std::string_view text) {
     const json object = json::parse(text);
     IndexIdentity identity;
     identity.tool = object.at("tool").get<std::string>();
-    identity.span_size = object.at("span_size").get<uint64_t>();
-    if (object.contains("manifest")) identity.manifest = Digest::parse(object["manifest"].get<std::string>());
+    identity.span_size = number_at(object, "span_size", INT64_MAX);
+    if (object.contains("manifest")) identity.manifest = digest_at(object, "manifest");
     identity.platform = object.value("platform", "");
-    if (object.contains("layer")) identity.layer = object["layer"].get<uint32_t>();
+    if (object.contains("layer"))
+      identity.layer = static_cast<uint32_t>(number_at(object, "layer", UINT32_MAX));
     for (const json& layer : object.at("layers")) identity.layers.push_back(layer_from_json(layer));
     return identity;
   } catch (const json::exception& error) {

@@ -33,17 +33,42 @@ std::vector<Entry> entries_of(Bytes part) {
 
 /// The header's table, sorted out.
 struct ImageIndex::Parts {
-  Part identity;
-  Part extents;
+  std::vector<Part> identity;
+  std::vector<Part> metadata;
+  std::vector<Part> extents;
   std::vector<Part> spans;
+  std::vector<Part> windows;
+
+  /// Where the parts of a type are; null for a type that is not known.
+  std::vector<Part>* of(format::PartType type) {
+    switch (type) {
+      case format::PartType::identity:
+        return &identity;
+      case format::PartType::metadata:
+        return &metadata;
+      case format::PartType::extents:
+        return &extents;
+      case format::PartType::spans:
+        return &spans;
+      case format::PartType::windows:
+        return &windows;
+    }
+    return nullptr;
+  }
 };
 
 ImageIndex::ImageIndex(UniqueFd file, std::string name) : file_(std::move(file)), name_(std::move(name)) {
   with_context(name_, [&] {
-    const Parts parts = read_header();
-    read_identity(parts.identity);
+    Parts parts = read_header();
+    metadata_ = parts.metadata[0];
+    windows_ = std::move(parts.windows);
+    read_identity(parts.identity[0]);
     if (identity_.layers.size() != parts.spans.size()) corrupt("its layers and parts differ in number");
-    read_extents(parts.extents);
+    for (const IndexedLayer& layer : identity_.layers) {
+      if (layer.format == StreamFormat::plain && layer.blob_size != layer.stream_size)
+        corrupt("a plain layer has two sizes");
+    }
+    read_extents(parts.extents[0]);
     spans_.resize(parts.spans.size());
     for (size_t layer = 0; layer < parts.spans.size(); ++layer) read_spans(parts.spans[layer], layer);
     verify_part(metadata_, "metadata");
@@ -80,29 +105,21 @@ ImageIndex::Parts ImageIndex::read_header() {
   uint64_t end = bytes.size();
   for (const auto& entry : entries_of<format::Part>(Bytes(bytes).first(table).subspan(sizeof header))) {
     const Part part{entry.offset, entry.size, digest_of(entry.digest)};
-    if (part.offset < end || !ByteRange{part.offset, part.size}.fits_in(size)) corrupt("a part lies outside");
-    end = part.offset + part.size;
-    switch (entry.type) {
-      case format::PartType::identity:
-        parts.identity = part;
-        break;
-      case format::PartType::metadata:
-        metadata_ = part;
-        break;
-      case format::PartType::extents:
-        parts.extents = part;
-        break;
-      case format::PartType::spans:
-        parts.spans.push_back(part);
-        break;
-      case format::PartType::windows:
-        windows_.push_back(part);
-        break;
-      default:
-        corrupt("a part is of no known type");
+    if (part.offset < end || part.offset % format::kAlignment != 0 ||
+        !ByteRange{part.offset, part.size}.fits_in(size)) {
+      corrupt("a part lies outside");
     }
+    end = part.offset + part.size;
+    std::vector<Part>* const same = parts.of(entry.type);
+    if (same == nullptr || entry.zero != 0) corrupt("a part is of no known type");
+    if (entry.layer != same->size()) corrupt("a part is of another layer than its place says");
+    same->push_back(part);
   }
-  if (metadata_.size == 0 || parts.spans.size() != windows_.size()) corrupt("a part is missing");
+  if (end != size) corrupt("its size is wrong");
+  if (parts.identity.size() != 1 || parts.metadata.size() != 1 || parts.extents.size() != 1 ||
+      parts.metadata[0].size == 0 || parts.spans.size() != parts.windows.size()) {
+    corrupt("a part is missing, or there twice");
+  }
   return parts;
 }
 
@@ -113,7 +130,7 @@ void ImageIndex::read_identity(const Part& part) {
 }
 
 void ImageIndex::read_extents(const Part& part) {
-  const auto bytes = read_part(part, "extents");
+  const auto bytes = read_table<format::Extent>(part, "extents");
   extents_.reserve(bytes.size() / sizeof(format::Extent));
   uint64_t end = metadata_.size;
   for (const auto& entry : entries_of<format::Extent>(bytes)) {
@@ -132,7 +149,7 @@ void ImageIndex::read_extents(const Part& part) {
 }
 
 void ImageIndex::read_spans(const Part& part, size_t layer) {
-  const auto bytes = read_part(part, "spans");
+  const auto bytes = read_table<format::Span>(part, "spans");
   std::vector<ScannedSpan>& spans = spans_[layer];
   spans.reserve(bytes.size() / sizeof(format::Span));
   for (const auto& entry : entries_of<format::Span>(bytes)) {
@@ -151,8 +168,10 @@ void ImageIndex::check_span(size_t layer, size_t number) const {
   const IndexedLayer& of = identity_.layers[layer];
   const ScannedSpan& span = spans_[layer][number];
   const bool plain = of.format == StreamFormat::plain;
-  bool right = span.in <= of.blob_size && span.out < of.stream_size && span.bits < 8 &&
+  const bool gzip = of.format == StreamFormat::gzip;
+  bool right = span.in < of.blob_size && span.out < of.stream_size && span.bits < 8 &&
                (!plain || span.in == span.out) && (span.bits == 0 || span.in > 0) &&
+               (gzip || (span.bits == 0 && span.window_size == 0)) &&
                span.window_size <= format::kMaxWindow &&
                ByteRange{span.window_offset, span.window_size}.fits_in(windows_[layer].size);
   if (number == 0) {
@@ -162,6 +181,13 @@ void ImageIndex::check_span(size_t layer, size_t number) const {
     right = right && before.out < span.out && before.in < span.in;
   }
   if (!right) corrupt("a span is out of place");
+}
+
+template <typename Entry>
+std::vector<std::byte> ImageIndex::read_table(const Part& part, std::string_view what) const {
+  if (part.size > format::kMaxTable || part.size % sizeof(Entry) != 0)
+    corrupt(fmt::format("its {} are of no right size", what));
+  return read_part(part, what);
 }
 
 std::vector<std::byte> ImageIndex::read_part(const Part& part, std::string_view what) const {

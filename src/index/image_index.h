@@ -76,6 +76,8 @@ class ImageIndex {
   void read_extents(const Part& part);
   void read_spans(const Part& part, size_t layer);
   void check_span(size_t layer, size_t number) const;
+  template <typename Entry>
+  std::vector<std::byte> read_table(const Part& part, std::string_view what) const;
   std::vector<std::byte> read_part(const Part& part, std::string_view what) const;
   void verify_part(const Part& part, std::string_view what) const;
   [[noreturn]] void corrupt(std::string_view what) const;

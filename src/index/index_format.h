@@ -12,6 +12,7 @@ constexpr uint64_t kAlignment = 4096;
 constexpr uint32_t kMaxParts = 4096;
 constexpr uint32_t kMaxLayers = 1000;
 constexpr uint64_t kMaxIdentity = 4 << 20;
+constexpr uint64_t kMaxTable = uint64_t{1} << 30;  // extents, or a layer's spans: readers have them in memory
 
 enum class PartType : uint32_t { identity = 1, metadata = 2, extents = 3, spans = 4, windows = 5 };
 

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 
 namespace erofs_oci {
 namespace {
@@ -57,6 +58,11 @@ void IndexWriter::end_part() {
   if (parts_.empty()) return;
   format::Part& part = parts_.back();
   part.size = end_ - part.offset;
+  const bool table = part.type == format::PartType::extents || part.type == format::PartType::spans;
+  if (table && part.size > format::kMaxTable) {
+    throw make_error(ErrorKind::unsupported, "{}: it would need a table of {}; at most {} are read", name_,
+                     human_size(part.size), human_size(format::kMaxTable));
+  }
   const Digest digest = hash_.finish();
   std::memcpy(part.digest, digest.value.data(), sizeof part.digest);
 }
