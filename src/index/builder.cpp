@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mutex.h"
+#include "base/text.h"
 #include "erofs/writer.h"
 #include "gzip/zinfo_writer.h"
 #include "index/device_layout.h"
@@ -142,6 +143,16 @@ std::array<std::byte, 16> uuid_of(const Digest& digest) {
   return uuid;
 }
 
+/// A sparse file or hard links could make far more metadata than what describes them.
+void check_metadata_size(const erofs::Writer& metadata, const LayerMerger& merged) {
+  const uint64_t most =
+      kMetadataAllowance + kMetadataPerEntry * (merged.member_count() + metadata.inode_count());
+  if (metadata.metadata_size() <= most) return;
+  throw make_error(ErrorKind::unsupported,
+                   "its metadata would need {}, and {} is the most for so few files: are some very sparse?",
+                   human_size(metadata.metadata_size()), human_size(most));
+}
+
 template <typename T>
 Bytes bytes_of(const T& value) {
   return {reinterpret_cast<const std::byte*>(&value), sizeof value};
@@ -203,6 +214,7 @@ BuildReport build_image_index(const ImageInput& image, const BuildOptions& optio
                                                .data_size = device.data_size,
                                                .epoch = most_common_mtime(merged.tree()),
                                                .uuid = uuid_of(sha256(as_bytes(identity_json)))});
+  check_metadata_size(metadata, merged);
   IndexWriter writer(out, name, static_cast<uint32_t>(3 + 2 * layers.size()));
   writer.begin(format::PartType::identity);
   writer.write(as_bytes(identity_json));
@@ -248,6 +260,7 @@ BuildReport build_tarindex(const LayerInput& layer, const BuildOptions& options,
                                                .data_size = scan.archive_end,
                                                .epoch = most_common_mtime(merged.tree()),
                                                .uuid = uuid_of(scan.diff_id)});
+  check_metadata_size(metadata, merged);
   uint64_t offset = 0;
   metadata.write([&](Bytes bytes) {
     pwrite_all(out.tarindex, offset, bytes, "tarindex");

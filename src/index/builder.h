@@ -14,6 +14,10 @@
 
 namespace erofs_oci {
 
+/// Metadata may take so much, and so much more for each member and inode; else Error unsupported.
+constexpr uint64_t kMetadataAllowance = 64 * kMiB;
+constexpr uint64_t kMetadataPerEntry = 4 * kKiB;
+
 /// A layer to be indexed, and what its image says it must be; a difference refuses the index.
 struct LayerInput {
   std::shared_ptr<RangeReader> blob;

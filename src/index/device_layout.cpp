@@ -77,8 +77,9 @@ int64_t most_common_mtime(const erofs::Tree& tree) {
   for (const erofs::Node& node : tree.nodes) {
     if (node.mtime_nanoseconds == 0) ++counts[node.mtime];
   }
-  const auto most = std::ranges::max_element(
-      counts, {}, [](const auto& entry) { return std::tuple(entry.second, -entry.first); });
+  const auto most = std::ranges::max_element(counts, [](const auto& left, const auto& right) {
+    return std::tuple(left.second, right.first) < std::tuple(right.second, left.first);
+  });
   return most == counts.end() ? 0 : most->first;
 }
 
