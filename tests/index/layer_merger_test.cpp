@@ -16,6 +16,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
+// What `umoci unpack` 0.4.7 does was compared with all that follows; comments say where it differs.
+
 // ---- whiteouts
 
 TEST(LayerMerger, WhiteoutHidesWhatALowerLayerHas) {
@@ -57,6 +59,7 @@ TEST(LayerMerger, WhiteoutOfADirectoryKeepsWhatItsOwnLayerHasInIt) {
   }
 }
 
+/// As engines do where the whiteout comes first; behind, umoci keeps the mode and containerd hides all of it.
 TEST(LayerMerger, HiddenDirectoryThatIsOnlyImpliedLosesItsMetadata) {
   const std::vector<TarMember> lower = {dir("d", 0700), file("d/old")};
   for (const auto& upper :
@@ -88,12 +91,13 @@ TEST(LayerMerger, WhiteoutsAreToldByTheirNameWhateverTheirType) {
               IsEmpty());
 }
 
+/// As Docker does; umoci shows what is in .wh..wh.plnk.
 TEST(LayerMerger, LeavesOutFilesOfAufs) {
   EXPECT_THAT(paths({{file(".wh..wh.aufs"), dir(".wh..wh.plnk"), file(".wh..wh.plnk/1.2"), file("f")}}),
               ElementsAre("f"));
 }
 
-/// containerd refuses them too; Docker would remove the directory that holds them.
+/// containerd and umoci refuse them too; Docker would remove the directory that holds them.
 TEST(LayerMerger, RefusesWhiteoutsThatNameNothing) {
   for (const char* name : {".wh.", "d/.wh..", "d/.wh..."}) {
     EXPECT_THAT(merge_failure({{file("d/f")}, {file(name)}}),
@@ -229,6 +233,7 @@ TEST(LayerMerger, HardLinkFollowsSymlinksAmongTheParentsOfItsTarget) {
               ElementsAre("lib", "usr/", "usr/lib/", "usr/lib/f", "usr/lib/g = usr/lib/f"));
 }
 
+/// Engines refuse it, since they remove what is there before they link.
 TEST(LayerMerger, HardLinkToItselfChangesNothing) {
   EXPECT_THAT(paths({{file("f")}, {hard_link("f", "./f")}}), ElementsAre("f"));
 }
