@@ -48,6 +48,11 @@ UniqueFd connect_to(const std::filesystem::path& path, Deadline deadline) {
   return socket;
 }
 
+[[noreturn]] void throw_error(const json& reply) {
+  if (auto wanted = files_wanted_of_reply(reply)) throw *std::move(wanted);
+  throw error_of_reply(reply);
+}
+
 json request(std::string_view method, json parameters) {
   return {{"method", method_name(method)}, {"parameters", std::move(parameters)}};
 }
@@ -104,7 +109,7 @@ Client::Reply Client::receive(Deadline deadline) {
   std::optional<Message> message = connection_.receive(deadline);
   if (!message) throw Error(ErrorKind::unavailable, ECONNRESET, "the daemon closed the control connection");
   json& body = message->body;
-  if (body.contains("error")) throw error_of_reply(body);
+  if (body.contains("error")) throw_error(body);
   Reply reply;
   if (body.contains("parameters") && !body["parameters"].is_null())
     reply.parameters = std::move(body["parameters"]);

@@ -11,8 +11,9 @@
 
 namespace erofs_oci {
 
-/// Calls methods of kInterface. A reply that is an error is thrown as the Error that the daemon met. After an
-/// Error of kind unavailable or corrupt the connection is of no further use. One thread at a time.
+/// Calls methods of kInterface. A reply that is an error is thrown as the Error that the daemon met, or as
+/// FilesWanted. After an Error of kind unavailable or corrupt the connection is of no further use. One thread
+/// at a time.
 class Client {
  public:
   /// Connects to the socket at `path`; Error unavailable where nobody listens or accepts until `deadline`.

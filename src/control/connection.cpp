@@ -143,8 +143,8 @@ std::optional<Message> Connection::receive(Deadline deadline) {
       if (text.empty()) return std::nullopt;
       throw broken("half a message");
     }
-    if (fds.size() > kMaxMessageFds) throw broken("too many descriptors with one message");
-    if (text.size() > max_message_bytes_) throw broken("a message that is too large");
+    if (fds.size() > limits_.fds) throw broken("too many descriptors with one message");
+    if (text.size() > limits_.bytes) throw broken("a message that is too large");
   }
   text.pop_back();
   return Message{parse_body(text), std::move(fds)};

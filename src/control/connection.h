@@ -19,10 +19,17 @@ namespace erofs_oci {
 constexpr size_t kMaxMessageBytes = size_t{4} << 20;
 /// The same for peers that may only ask questions, so that they cannot make us hold much.
 constexpr size_t kMaxQuestionBytes = size_t{64} << 10;
-/// The most descriptors that may come with one message.
-constexpr size_t kMaxMessageFds = 16;
+/// The most descriptors that may come with one message: the kernel sends no more at once (unix(7)).
+constexpr size_t kMaxMessageFds = 253;
+constexpr size_t kMaxQuestionFds = 16;
 /// The most objects and arrays within one another.
 constexpr int kMaxMessageDepth = 16;
+
+/// What is taken of a peer in one message.
+struct MessageLimits {
+  size_t bytes = kMaxMessageBytes;
+  size_t fds = kMaxMessageFds;
+};
 
 using Deadline = std::chrono::steady_clock::time_point;
 inline Deadline deadline_in(std::chrono::milliseconds time) {
@@ -51,11 +58,11 @@ bool is_interruption(const Error& error);
 /// further use. One thread at a time, but for stop_reading().
 class Connection {
  public:
-  explicit Connection(UniqueFd socket, size_t max_message_bytes = kMaxMessageBytes)
-      : socket_(std::move(socket)), max_message_bytes_(max_message_bytes) {}
+  explicit Connection(UniqueFd socket, MessageLimits limits = {})
+      : socket_(std::move(socket)), limits_(limits) {}
 
   PeerCredentials peer() const;
-  void set_max_message_bytes(size_t limit) { max_message_bytes_ = limit; }
+  void set_limits(MessageLimits limits) { limits_ = limits; }
   /// Waits throw interruption() as soon as `fd`, which outlives the connection, is readable.
   void set_interrupt(int fd) { interrupt_ = fd; }
 
@@ -81,7 +88,7 @@ class Connection {
 
   UniqueFd socket_;
   int interrupt_ = -1;
-  size_t max_message_bytes_;
+  MessageLimits limits_;
 };
 
 }  // namespace erofs_oci

@@ -56,6 +56,28 @@ nlohmann::json failed_reply(const Error& error) {
            {{"kind", to_string(error.kind())}, {"errno", error.errno_value()}, {"message", error.what()}}}};
 }
 
+nlohmann::json files_wanted_reply(const FilesWanted& wanted) {
+  return {{"error", kFilesWanted}, {"parameters", {{"names", wanted.names}}}};
+}
+
+std::optional<FilesWanted> files_wanted_of_reply(const nlohmann::json& reply) {
+  if (text_at(reply, "error") != kFilesWanted) return std::nullopt;
+  const nlohmann::json parameters = reply.value("parameters", nlohmann::json::object());
+  const auto names = parameters.find("names");
+  if (names == parameters.end() || !names->is_array() || names->empty()) {
+    throw Error(ErrorKind::corrupt, "the daemon asks for files without naming any");
+  }
+  FilesWanted wanted;
+  for (const nlohmann::json& name : *names) {
+    if (!name.is_string() || !is_layout_file(name.get_ref<const std::string&>())) {
+      throw make_error(ErrorKind::corrupt, "the daemon asks for {}, which is no file of an image layout",
+                       printable(name.dump(-1, ' ', true)));
+    }
+    wanted.names.push_back(name.get<std::string>());
+  }
+  return wanted;
+}
+
 nlohmann::json service_error_reply(std::string_view name, std::string_view parameter,
                                    std::string_view value) {
   nlohmann::json parameters = nlohmann::json::object();

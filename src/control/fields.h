@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -51,15 +52,23 @@ template <typename T>
 concept Optional = ElementOf<T>::kOptional;
 template <typename T>
 concept List = !ElementOf<T>::kOptional;
+template <typename T>
+constexpr bool kIsMap = false;
+template <typename E>
+constexpr bool kIsMap<std::map<std::string, E>> = true;
+template <typename T>
+concept Map = kIsMap<T>;
 }  // namespace fields_detail
 
-/// Collects the members of a message into an object; empty optionals are left out.
+/// Collects the members of a message into an object; empty optionals and maps are left out.
 class FieldWriter {
  public:
   template <typename T>
   void operator()(const char* name, const T& value) {
     if constexpr (fields_detail::Optional<T>) {
       if (value) object_[name] = encode(*value);
+    } else if constexpr (fields_detail::Map<T>) {
+      if (!value.empty()) object_[name] = encode(value);
     } else {
       object_[name] = encode(value);
     }
@@ -85,6 +94,8 @@ class FieldReader {
     try {
       if constexpr (fields_detail::Optional<T>) {
         if (!absent) value = decode<typename fields_detail::ElementOf<T>::type>(*found);
+      } else if constexpr (fields_detail::Map<T>) {
+        if (!absent) value = decode<T>(*found);
       } else {
         if (absent) throw Error(ErrorKind::invalid, "is missing");
         value = decode<T>(*found);
@@ -115,6 +126,10 @@ nlohmann::json encode(const T& value) {
     nlohmann::json list = nlohmann::json::array();
     for (const auto& element : value) list.push_back(encode(element));
     return list;
+  } else if constexpr (fields_detail::Map<T>) {
+    nlohmann::json object = nlohmann::json::object();
+    for (const auto& [key, element] : value) object[key] = encode(element);
+    return object;
   } else if constexpr (std::is_same_v<T, Digest>) {
     return to_string(value);
   } else if constexpr (std::is_same_v<T, std::string> || std::is_integral_v<T>) {
@@ -136,6 +151,13 @@ T decode(const nlohmann::json& value) {
     for (const auto& element : value)
       list.push_back(decode<typename fields_detail::ElementOf<T>::type>(element));
     return list;
+  } else if constexpr (fields_detail::Map<T>) {
+    if (!value.is_object()) refuse_type(value, "an object");
+    T map;
+    for (const auto& [key, element] : value.items()) {
+      map.emplace(key, decode<typename T::mapped_type>(element));
+    }
+    return map;
   } else if constexpr (std::is_same_v<T, Digest>) {
     const auto digest = Digest::try_parse(read_string(value));
     if (!digest) throw Error(ErrorKind::invalid, "must be sha256: and 64 hex digits");

@@ -9,8 +9,8 @@ std::string_view interface_description() {
 # Methods that change something need uid 0, or the uid that a private daemon runs as.
 interface io.github.erofs-oci
 
-# Local files of a definition, opened by the caller: fd indexes.
-type Files (image: ?int, tarindex: ?int, zinfo: ?int, ca: ?int)
+# Local files of a definition, opened by the caller: fd indexes. layout: files of an image layout, by their names in it.
+type Files (image: ?int, layout: ?[string]int, tarindex: ?int, zinfo: ?int, ca: ?int)
 
 type DefinedImage (name: string, image: string, platform: ?string)
 
@@ -70,6 +70,7 @@ type MountSummary (name: string, generation: ?string, image: string, health: Hea
 # Called with more, it answers stage, done and total any number of times, continuing, and the rest at last.
 # pinned: the digest of the image to open again as it was, without asking the registry.
 # generation: which the mount is served under already.
+# For an image in a layout it may answer FilesWanted; it is then called again, with these files as well.
 # What is not served when the connection ends is closed again.
 method Open(definition: object, files: Files, credentials: ?int, pinned: ?string) -> (
   stage: ?string,
@@ -123,6 +124,9 @@ method List() -> (mounts: []MountSummary)
 
 # kind: not_found, denied, unavailable, corrupt, unsupported, invalid, busy, no_space or system. message is a sentence.
 error Failed (kind: string, errno: int, message: string)
+
+# Files of the image layout that are needed as well: "index.json" or "blobs/sha256/" and 64 hex digits.
+error FilesWanted (names: []string)
 )";
 }
 

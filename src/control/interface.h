@@ -9,8 +9,10 @@ namespace erofs_oci {
 /// The Varlink interface of the daemon (https://varlink.org/Interface-Definition).
 constexpr std::string_view kInterface = "io.github.erofs-oci";
 constexpr std::string_view kServiceInterface = "org.varlink.service";
-/// The one error of kInterface: parameters kind, errno and message, as in class Error.
+/// The errors of kInterface. Failed: parameters kind, errno and message, as in class Error. FilesWanted:
+/// names.
 constexpr std::string_view kFailed = "io.github.erofs-oci.Failed";
+constexpr std::string_view kFilesWanted = "io.github.erofs-oci.FilesWanted";
 /// Where the daemon of the host listens (systemd's socket unit).
 constexpr const char* kControlSocket = "/run/erofs-oci/control";
 

@@ -2,6 +2,7 @@
 #include "control/messages.h"
 
 #include "config/definition_file.h"
+#include "control/files_wanted.h"
 #include "control/message_fields.h"
 
 namespace erofs_oci {
@@ -10,6 +11,7 @@ template <>
 struct Fields<OpenFiles> {
   static void visit(auto& io, auto& m) {
     io("image", m.image);
+    io("layout", m.layout);
     io("tarindex", m.tarindex);
     io("zinfo", m.zinfo);
     io("ca", m.ca);
@@ -183,6 +185,17 @@ void check_generation(const std::optional<std::string>& generation) {
   }
 }
 
+void check_layout(const OpenFiles& files) {
+  if (files.layout.size() > kMaxLayoutFiles) {
+    throw make_error(ErrorKind::invalid, "'layout' must have {} files at most", kMaxLayoutFiles);
+  }
+  for (const auto& [name, index] : files.layout) {
+    if (!is_layout_file(name)) {
+      throw Error(ErrorKind::invalid, "'layout' must name files as an image layout does");
+    }
+  }
+}
+
 }  // namespace
 
 std::string_view to_string(TransportKind kind) {
@@ -237,7 +250,9 @@ nlohmann::json to_json(const ListReply& message) {
 
 template <>
 OpenRequest from_json(const nlohmann::json& object) {
-  return decode<OpenRequest>(object);
+  auto request = decode<OpenRequest>(object);
+  check_layout(request.files);
+  return request;
 }
 
 template <>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -29,7 +30,8 @@ std::string_view to_string(TransportKind kind);
 
 /// Local files that a definition names, opened by the client.
 struct OpenFiles {
-  std::optional<FdIndex> image;  ///< of image = "file:…"
+  std::optional<FdIndex> image;           ///< of image = "file:…", "tar:…" and "oci-archive:…"
+  std::map<std::string, FdIndex> layout;  ///< of image = "oci:…": by their names in it, is_layout_file()
   std::optional<FdIndex> tarindex;
   std::optional<FdIndex> zinfo;
   std::optional<FdIndex> ca;

@@ -83,7 +83,7 @@ Session::~Session() {
 }
 
 void Session::run(const std::stop_token& stop) {
-  connection_.set_max_message_bytes(privileged_ ? kMaxMessageBytes : kMaxQuestionBytes);
+  connection_.set_limits(privileged_ ? MessageLimits() : MessageLimits{kMaxQuestionBytes, kMaxQuestionFds});
   while (!stop.stop_requested() && connection_.wait(deadline_in(limits_.idle))) {
     auto message = connection_.receive(deadline_in(limits_.message));
     if (!message) return;
@@ -130,6 +130,8 @@ json Session::run_handler(const Method& method, Request& request, const std::sto
   };
   try {
     return {{"parameters", method.handler(call)}};
+  } catch (const FilesWanted& wanted) {
+    return files_wanted_reply(wanted);
   } catch (const Error& error) {
     log_refusal(method, call, error);
     return failed_reply(error);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/client.h"
 
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "control/files_wanted.h"
 #include "control/server_fixture.h"
 
 namespace erofs_oci {
@@ -70,6 +72,31 @@ TEST(Client, UnderstandsEveryAnswer) {
       {R"({"error":7})", "system 5: the daemon answered with the unknown error ''"},
   };
   for (const auto& [reply, expected] : cases) EXPECT_EQ(outcome(reply), expected) << reply;
+}
+
+std::string wanted_of(const std::string& names) {
+  const std::string reply =
+      R"({"error":"io.github.erofs-oci.FilesWanted","parameters":{"names":)" + names + "}}";
+  try {
+    return outcome(reply);
+  } catch (const FilesWanted& wanted) {
+    return fmt::format("{}", fmt::join(wanted.names, " "));
+  }
+}
+
+TEST(Client, HandsOnWhichFilesAreWanted) {
+  const std::string blob = "blobs/sha256/" + std::string(64, 'a');
+  EXPECT_EQ(wanted_of(R"(["index.json",")" + blob + R"("])"), "index.json " + blob);
+}
+
+TEST(Client, RefusesFilesThatNoLayoutHas) {
+  for (const char* names :
+       {R"(["/etc/shadow"])", R"(["blobs/sha256/../../etc/shadow"])", R"(["blobs/sha256/"])",
+        R"(["index.json/"])", R"([7])", R"(["index.json", "oci-layout"])"}) {
+    EXPECT_THAT(wanted_of(names), HasSubstr("which is no file of an image layout")) << names;
+  }
+  for (const char* names : {"[]", "7", "{}"})
+    EXPECT_THAT(wanted_of(names), HasSubstr("without naming any")) << names;
 }
 
 TEST(Client, KeepsTerminalControlOutOfMessages) {

@@ -25,7 +25,7 @@ Deadline soon() {
 
 /// A Connection and the bare socket at its other end.
 struct Pair {
-  explicit Pair(size_t limit = kMaxMessageBytes) : Pair(make(), limit) {}
+  explicit Pair(MessageLimits limits = {}) : Pair(make(), limits) {}
   UniqueFd raw;
   Connection connection;
 
@@ -36,7 +36,8 @@ struct Pair {
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     return {UniqueFd(fds[0]), UniqueFd(fds[1])};
   }
-  Pair(Ends ends, size_t limit) : raw(std::move(ends.first)), connection(std::move(ends.second), limit) {}
+  Pair(Ends ends, MessageLimits limits)
+      : raw(std::move(ends.first)), connection(std::move(ends.second), limits) {}
 };
 
 void write(const Pair& pair, std::string_view text, const std::vector<int>& fds = {}) {
@@ -171,11 +172,11 @@ TEST(Connection, RefusesNestingBeyondItsLimit) {
 }
 
 TEST(Connection, RefusesMoreThanItsLimitBeforeTheMessageEnds) {
-  Pair pair(1000);
+  Pair pair({.bytes = 1000});
   write(pair, std::string(1001, ' '));
   EXPECT_THAT(failure(pair),
               HasSubstr("corrupt: the control connection brought a message that is too large"));
-  Pair exact(1000);
+  Pair exact({.bytes = 1000});
   write(exact, with_nul("{}" + std::string(997, ' ')));
   EXPECT_EQ(failure(exact), "");
 }
@@ -232,14 +233,21 @@ TEST(Connection, ReceivesDescriptorsThatCloseOnExec) {
 }
 
 TEST(Connection, TakesAsManyDescriptorsAsItsLimitAndClosesThemAllBeyond) {
-  for (const size_t count : {kMaxMessageFds, kMaxMessageFds + 1, size_t{253}}) {
-    Pair pair;
+  for (const size_t count : {kMaxQuestionFds, kMaxQuestionFds + 1, kMaxMessageFds}) {
+    Pair pair({.fds = kMaxQuestionFds});
     Pipe pipe;
     write(pair, with_nul("{}"), std::vector<int>(count, pipe.write.get()));
     pipe.write.reset();
-    EXPECT_EQ(failure(pair).empty(), count == kMaxMessageFds) << count;
+    EXPECT_EQ(failure(pair).empty(), count == kMaxQuestionFds) << count;
     EXPECT_TRUE(pipe.hung_up()) << count;
   }
+}
+
+TEST(Connection, TakesAsManyDescriptorsAsTheKernelSends) {
+  Pair pair;
+  const Pipe pipe;
+  write(pair, with_nul("{}"), std::vector<int>(kMaxMessageFds, pipe.write.get()));
+  EXPECT_EQ(pair.connection.receive(soon())->fds.size(), kMaxMessageFds);
 }
 
 TEST(Connection, RefusesDescriptorsThatComeInManyParts) {

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "control/files_wanted.h"
 #include "control/interface.h"
 
 namespace erofs_oci {
@@ -29,7 +30,7 @@ Definition definition() {
 
 OpenRequest open_request() {
   return {.definition = definition(),
-          .files = {.image = 4, .tarindex = 1, .zinfo = 2, .ca = 0},
+          .files = {.image = 4, .layout = {{"index.json", 5}}, .tarindex = 1, .zinfo = 2, .ca = 0},
           .credentials = 3,
           .pinned = kDigest};
 }
@@ -107,6 +108,7 @@ TEST(Messages, OpenRequestCarriesTheDefinitionAndDescriptorIndexes) {
   EXPECT_EQ(request.files.zinfo, 2u);
   EXPECT_EQ(request.files.ca, 0u);
   EXPECT_EQ(request.files.image, 4u);
+  EXPECT_EQ(request.files.layout.at("index.json"), 5u);
   EXPECT_EQ(request.credentials, 3u);
   EXPECT_EQ(request.pinned, kDigest);
 }
@@ -120,6 +122,19 @@ TEST(Messages, StatusReplyCarriesEverything) {
   EXPECT_EQ(mount["reason"], "registry away");
   EXPECT_EQ(mount["integrity"], "local");
   EXPECT_EQ(mount["counters"]["misses"], 8);
+}
+
+TEST(Messages, OpenRequestNamesOnlyWhatALayoutHas) {
+  const json request = to_json(open_request());
+  const auto with_layout = [&](const json& layout) {
+    return refusal<OpenRequest>(request, {{"files", {{"layout", layout}}}});
+  };
+  EXPECT_THAT(with_layout({{"../x", 1}}), HasSubstr("'layout' must name files as an image layout does"));
+  EXPECT_THAT(with_layout({{"index.json", "x"}}), HasSubstr("'files' 'layout' must be a whole number"));
+  EXPECT_THAT(with_layout(7), HasSubstr("'files' 'layout' must be an object"));
+  json many;
+  for (size_t i = 0; i <= kMaxLayoutFiles; ++i) many[fmt::format("blobs/sha256/{:064x}", i)] = 0;
+  EXPECT_THAT(with_layout(many), HasSubstr("'layout' must have 200 files at most"));
 }
 
 TEST(Messages, LeaveOutWhatIsNotSet) {
