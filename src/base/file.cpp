@@ -21,6 +21,12 @@ std::optional<UniqueFd> try_open_file(const std::filesystem::path& path, int fla
   return fd;
 }
 
+UniqueFd duplicate(int fd) {
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!copy) throw errno_error("cannot duplicate a descriptor");
+  return copy;
+}
+
 struct stat stat_fd(int fd, std::string_view name) {
   struct stat info {};
   if (::fstat(fd, &info) != 0) throw errno_error("{}", name);

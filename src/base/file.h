@@ -20,6 +20,9 @@ UniqueFd open_file(const std::filesystem::path& path, int flags, mode_t mode = 0
 /// As open_file, but nullopt where the file does not exist.
 std::optional<UniqueFd> try_open_file(const std::filesystem::path& path, int flags);
 
+/// Another descriptor of the same file, for an owner of its own.
+UniqueFd duplicate(int fd);
+
 struct stat stat_fd(int fd, std::string_view name);
 
 /// Another descriptor of the same open file.

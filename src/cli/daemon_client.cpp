@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/credentials.h"
+#include "cli/layout_rounds.h"
 #include "config/capabilities.h"
 #include "config/image_source.h"
 
@@ -25,8 +26,8 @@ Client connect(const std::string& socket) {
   try {
     return Client(socket, deadline_in(kConnectLimit));
   } catch (const Error& error) {
-    throw make_error(ErrorKind::unavailable, "the daemon does not answer: {}; systemctl status erofs-ocid tells why",
-                     error.what());
+    throw make_error(ErrorKind::unavailable,
+                     "the daemon does not answer: {}; systemctl status erofs-ocid tells why", error.what());
   }
 }
 
@@ -39,7 +40,9 @@ class FdList {
   }
   std::optional<FdIndex> add_file(const std::optional<std::filesystem::path>& path) {
     if (!path) return std::nullopt;
-    return add(open_regular_file(*path));
+    UniqueFd file = open_file(*path, O_RDONLY | O_NONBLOCK);  // a FIFO must not hold us up
+    check_regular_file(file.get(), path->native());
+    return add(std::move(file));
   }
   std::vector<int> numbers() const {
     std::vector<int> numbers;
@@ -47,17 +50,13 @@ class FdList {
     return numbers;
   }
 
-  static UniqueFd open_regular_file(const std::filesystem::path& path) {
-    UniqueFd file = open_file(path, O_RDONLY | O_NONBLOCK);  // a FIFO must not hold us up
-    if (!S_ISREG(stat_fd(file.get(), path.native()).st_mode)) {
-      throw make_error(ErrorKind::invalid, "{}: is not a regular file", path.native());
-    }
-    return file;
-  }
-
  private:
   std::vector<UniqueFd> fds_;
 };
+
+bool is_one_file(ImageKind kind) {
+  return kind == ImageKind::file || kind == ImageKind::tar || kind == ImageKind::oci_archive;
+}
 
 }  // namespace
 
@@ -73,11 +72,26 @@ template <typename Request>
 void add_files(Request& request, FdList& fds) {
   const Definition& definition = request.definition;
   const ImageSource source = parse_image_source(definition.image);
-  if (source.kind == ImageKind::file) request.files.image = fds.add_file(source.location);
+  if (is_one_file(source.kind)) request.files.image = fds.add_file(source.location);
   request.files.tarindex = fds.add_file(definition.tarindex);
   request.files.zinfo = fds.add_file(definition.zinfo);
   request.files.ca = fds.add_file(definition.registry.ca);
   if (auto credentials = find_credentials(definition)) request.credentials = fds.add(std::move(*credentials));
+}
+
+/// Once more with each file of a layout that the daemon finds it needs.
+template <typename Request>
+json call_with_layout(Client& client, const char* method, Request& request, FdList& fds,
+                      std::chrono::milliseconds silence, const ProgressSink& progress) {
+  LayoutRounds rounds(parse_image_source(request.definition.image));
+  const auto on_progress = [&](const json& parameters) { progress(from_json<OpenProgress>(parameters)); };
+  for (;;) {
+    try {
+      return client.call_more(method, to_json(request), fds.numbers(), silence, on_progress);
+    } catch (const FilesWanted& wanted) {
+      for (auto& [name, file] : rounds.open(wanted)) request.files.layout[name] = fds.add(std::move(file));
+    }
+  }
 }
 
 }  // namespace
@@ -90,9 +104,8 @@ OpenReply DaemonClient::open(const Definition& definition, const std::optional<D
   request.definition = definition;
   request.pinned = pinned;
   add_files(request, fds);
-  return from_json<OpenReply>(client_.call_more(
-      "Open", to_json(request), fds.numbers(), definition.start_timeout + kOpenGrace,
-      [&](const json& parameters) { progress(from_json<OpenProgress>(parameters)); }));
+  return from_json<OpenReply>(
+      call_with_layout(client_, "Open", request, fds, definition.start_timeout + kOpenGrace, progress));
 }
 
 IndexReply DaemonClient::index(IndexRequest request, const UniqueFd& output, const UniqueFd& zinfo,
@@ -101,9 +114,7 @@ IndexReply DaemonClient::index(IndexRequest request, const UniqueFd& output, con
   add_files(request, fds);
   if (output) request.output = fds.add(duplicate(output.get()));
   if (zinfo) request.zinfo = fds.add(duplicate(zinfo.get()));
-  return from_json<IndexReply>(client_.call_more(
-      "Index", to_json(request), fds.numbers(), kIndexSilence,
-      [&](const json& parameters) { progress(from_json<OpenProgress>(parameters)); }));
+  return from_json<IndexReply>(call_with_layout(client_, "Index", request, fds, kIndexSilence, progress));
 }
 
 CollectReply DaemonClient::collect(const CollectRequest& request) {
@@ -121,7 +132,9 @@ void DaemonClient::close(const std::string& name, const std::optional<std::strin
 }
 
 std::vector<MountStatus> DaemonClient::status(const std::optional<std::string>& name) {
-  return from_json<StatusReply>(client_.call("Status", to_json(StatusRequest{name}), {}, deadline_in(kCallLimit))).mounts;
+  return from_json<StatusReply>(
+             client_.call("Status", to_json(StatusRequest{name}), {}, deadline_in(kCallLimit)))
+      .mounts;
 }
 
 }  // namespace erofs_oci

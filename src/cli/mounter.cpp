@@ -210,6 +210,11 @@ void Mounter::reattach_locked(const MountState& state) {
     throw make_error(ErrorKind::corrupt, "its source has {} bytes now, and had {} when it was mounted",
                      opened.size_bytes, state.size_bytes);
   }
+  // A tar file has no digest to be pinned by; of another index the kernel would read wrong places.
+  if (opened.index_identity != state.index_identity) {
+    throw Error(ErrorKind::corrupt,
+                "its source or its index is not what it was when it was mounted; mount it anew");
+  }
   serve(state, reconnect_kernel_transport(state), daemon);
 }
 

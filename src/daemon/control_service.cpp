@@ -5,11 +5,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "config/image_source.h"
 #include "control/messages.h"
 #include "daemon/collector.h"
 #include "daemon/index_command.h"
-#include "daemon/registry_image.h"
 
 namespace erofs_oci {
 namespace {
@@ -27,6 +25,9 @@ template <typename Request>
 OpenInput open_input(Call& call, Request& request) {
   OpenInput input;
   input.image = take_optional(call, request.files.image, "files.image");
+  for (const auto& [name, index] : request.files.layout) {
+    input.layout.emplace(name, take_fd(call.fds, index, "files.layout"));
+  }
   input.tarindex = take_optional(call, request.files.tarindex, "files.tarindex");
   input.zinfo = take_optional(call, request.files.zinfo, "files.zinfo");
   if (const UniqueFd ca = take_optional(call, request.files.ca, "files.ca")) {
@@ -45,11 +46,12 @@ StageSink progress_of(Call& call) {
   return [&call](const OpenProgress& progress) { call.progress(to_json(progress)); };
 }
 
-json index(SourceOpener& opener, Store& store, Call& call) {
+json index(const ImageAccess& access, Call& call) {
   auto request = from_json<IndexRequest>(call.parameters);
   const OpenInput input = open_input(call, request);
-  const IndexOutput output{take_optional(call, request.output, "output"), take_optional(call, request.zinfo, "zinfo")};
-  return to_json(index_image(opener, store, input, request, output, progress_of(call)));
+  const IndexOutput output{take_optional(call, request.output, "output"),
+                           take_optional(call, request.zinfo, "zinfo")};
+  return to_json(index_image(access, input, request, output, progress_of(call)));
 }
 
 json collect(MountTable& mounts, Store& store, Call& call) {
@@ -57,8 +59,7 @@ json collect(MountTable& mounts, Store& store, Call& call) {
   Needed needed;
   for (const DefinedImage& definition : request.definitions) {
     needed.mounts.insert(definition.name);
-    if (parse_image_source(definition.image).kind == ImageKind::registry)
-      needed.images.insert(RegistryImage::ref_key(definition.image, definition.platform));
+    needed.images.insert(ref_key(definition.image, definition.platform));
   }
   for (const MountStatus& mount : mounts.status(std::nullopt)) {
     needed.mounts.insert(mount.name);
@@ -118,13 +119,16 @@ std::vector<Method> control_methods(MountTable& mounts, Store& store) {
                        return to_json(StatusReply{mounts.status(request.name)});
                      }});
   methods.push_back({.name = "List", .right = anyone, .handler = [&](Call&) { return list(mounts); }});
-  methods.push_back(
-      {.name = "Collect", .right = owner, .handler = [&](Call& call) { return collect(mounts, store, call); }});
+  methods.push_back({.name = "Collect", .right = owner, .handler = [&](Call& call) {
+                       return collect(mounts, store, call);
+                     }});
   return methods;
 }
 
-Method index_method(SourceOpener& opener, Store& store) {
-  return {.name = "Index", .right = Method::Right::owner, .handler = [&](Call& call) { return index(opener, store, call); }};
+Method index_method(ImageAccess access) {
+  return {.name = "Index", .right = Method::Right::owner, .handler = [access](Call& call) {
+            return index(access, call);
+          }};
 }
 
 }  // namespace erofs_oci

@@ -5,6 +5,7 @@
 
 #include "control/method.h"
 #include "daemon/mount_table.h"
+#include "daemon/open_image.h"
 
 namespace erofs_oci {
 
@@ -12,6 +13,6 @@ namespace erofs_oci {
 std::vector<Method> control_methods(MountTable& mounts, Store& store);
 
 /// Index, of a daemon for one command: it builds in its own process.
-Method index_method(SourceOpener& opener, Store& store);
+Method index_method(ImageAccess access);
 
 }  // namespace erofs_oci

@@ -125,7 +125,7 @@ int run_daemon(const DaemonOptions& options) {
                       options.listen ? build_in_process(store) : index_workers.as_build());
   MountTable mounts(opener, manager, std::move(passed));
   std::vector<Method> methods = control_methods(mounts, store);
-  if (options.listen) methods.push_back(index_method(opener, store));
+  if (options.listen) methods.push_back(index_method({engine, workers, store}));
   // A daemon of one command leaves it to that command to say what was refused.
   const LogLevel refusals = options.listen ? LogLevel::debug : LogLevel::error;
   Server server(std::move(listener), std::move(methods), ::getuid(), {}, refusals);

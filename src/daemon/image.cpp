@@ -7,7 +7,16 @@
 
 namespace erofs_oci {
 
+registry::Platform wanted_platform(const Definition& definition) {
+  return definition.platform ? registry::Platform::parse(*definition.platform) : registry::Platform::host();
+}
+
 Error given_up() { return Error(ErrorKind::unavailable, ECANCELED, "the daemon is stopping"); }
+
+std::vector<Digest> Image::diff_ids() {
+  const std::string text = config();
+  return text.empty() ? std::vector<Digest>() : parse_diff_ids(text, layers().size(), name());
+}
 
 std::vector<Digest> parse_diff_ids(const std::string& config_json, size_t layers, const std::string& name) {
   using nlohmann::json;

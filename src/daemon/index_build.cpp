@@ -38,7 +38,7 @@ std::vector<LayerInput> layers_to_index(Image& image, const std::vector<size_t>&
   std::vector<LayerInput> layers;
   for (const size_t number : numbers) {
     LayerInput layer{.blob = image.open_layer(number, Image::Preflight::ask).blob,
-                     .digest = image.layers()[number].digest,
+                     .digest = image.layer_digest(number),
                      .diff_id = std::nullopt};
     if (!diff_ids.empty()) layer.diff_id = diff_ids[number];
     layers.push_back(std::move(layer));

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "daemon/index_build.h"
+#include "daemon/source_opener.h"
 #include "erofs/super_block.h"
 
 namespace erofs_oci {
@@ -66,13 +67,13 @@ IndexReply to_tarindex(Image& image, const IndexKey& key, const IndexRequest& re
 
 }  // namespace
 
-IndexReply index_image(SourceOpener& opener, Store& store, const OpenInput& input,
-                       const IndexRequest& request, const IndexOutput& output, const StageSink& stage) {
-  const auto image = opener.open_image(input, stage);
+IndexReply index_image(const ImageAccess& access, const OpenInput& input, const IndexRequest& request,
+                       const IndexOutput& output, const StageSink& stage) {
+  const auto image = open_image(input, access, stage);
   const std::stop_callback stopping(input.stop, [&] { image->give_up(given_up()); });
   const IndexKey key = index_key(input.definition, *image);
   const bool tarindex = request.format == IndexFormat::tarindex;
-  BuildOptions options = build_options(store, stage);
+  BuildOptions options = build_options(access.store, stage);
   if (tarindex) options.span_size = kTarindexSpan;
   if (request.span_size != 0) options.span_size = request.span_size;
   IndexReply reply;
@@ -80,13 +81,13 @@ IndexReply index_image(SourceOpener& opener, Store& store, const OpenInput& inpu
     reply = to_tarindex(*image, key, request, output, options);
   } else if (output.index) {
     reply = reply_of(build_image_index(image_to_index(*image, key), options, output.index.get(), "output"));
-  } else if (const auto index = store.find_index(key)) {
+  } else if (const auto index = access.store.find_index(key)) {
     reply = reply_of(*index);
   } else {
-    store.make_index(key, [&](int file, const std::string& name) {
+    access.store.make_index(key, [&](int file, const std::string& name) {
       reply = reply_of(build_image_index(image_to_index(*image, key), options, file, name));
     });
-    reply.index_bytes = store.index_size(key);
+    reply.index_bytes = access.store.index_size(key);
   }
   if (output.index) reply.index_bytes = size_of(output.index) + size_of(output.zinfo);
   reply.image_digest = image->digest();

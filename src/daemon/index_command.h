@@ -2,7 +2,7 @@
 #pragma once
 
 #include "control/messages.h"
-#include "daemon/source_opener.h"
+#include "daemon/open_image.h"
 
 namespace erofs_oci {
 
@@ -13,7 +13,7 @@ struct IndexOutput {
 };
 
 /// What "erofs-oci index" asks for: builds an index in this process. Throws Error.
-IndexReply index_image(SourceOpener& opener, Store& store, const OpenInput& input,
-                       const IndexRequest& request, const IndexOutput& output, const StageSink& stage);
+IndexReply index_image(const ImageAccess& access, const OpenInput& input, const IndexRequest& request,
+                       const IndexOutput& output, const StageSink& stage);
 
 }  // namespace erofs_oci

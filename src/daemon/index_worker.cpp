@@ -29,6 +29,7 @@ class WorkerRequest {
     request_.definition.io.on_unavailable = Unavailable::fail;
     request_.pinned = key.manifest;
     if (input.image) request_.files.image = add(duplicate(input.image.get()));
+    for (const auto& [name, file] : input.layout) request_.files.layout[name] = add(duplicate(file.get()));
     if (input.ca_pem) request_.files.ca = add(memory_file("erofs-oci-ca", *input.ca_pem));
     if (input.credentials) request_.credentials = add(registry::to_memory_file(*input.credentials));
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -18,7 +19,9 @@ namespace erofs_oci {
 /// What a source is opened from: the definition, and what the client opened or read with its own rights.
 struct OpenInput {
   Definition definition;
-  UniqueFd image;  ///< of image = "file:…"
+  UniqueFd image;  ///< of image = "file:…", "tar:…" and "oci-archive:…"
+  /// Of image = "oci:…": those of its files that the client has opened so far, is_layout_file().
+  std::map<std::string, UniqueFd> layout;
   UniqueFd tarindex;
   UniqueFd zinfo;
   std::optional<std::string> ca_pem;

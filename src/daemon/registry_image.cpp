@@ -8,7 +8,6 @@
 namespace erofs_oci {
 namespace {
 
-constexpr uint64_t kMaxConfig = 8 * kMiB;
 /// So long a registry is waited for where the image can be opened without it.
 constexpr std::chrono::seconds kOfflinePatience{3};
 
@@ -30,10 +29,6 @@ registry::RetrySettings reading_settings(const Definition& definition) {
   return settings;
 }
 
-registry::Platform platform_of(const Definition& definition) {
-  return definition.platform ? registry::Platform::parse(*definition.platform) : registry::Platform::host();
-}
-
 }  // namespace
 
 RegistryImage::RegistryImage(const OpenInput& input, http::Engine& engine)
@@ -41,7 +36,7 @@ RegistryImage::RegistryImage(const OpenInput& input, http::Engine& engine)
       name_(input.definition.image),
       reference_(registry::Reference::parse(input.definition.image)),
       reading_(reading_settings(input.definition)),
-      platform_(to_string(platform_of(input.definition))),
+      platform_(to_string(wanted_platform(input.definition))),
       access_(access_settings(input)) {}
 
 std::unique_ptr<RegistryImage> RegistryImage::resolve(
@@ -54,12 +49,6 @@ std::unique_ptr<RegistryImage> RegistryImage::resolve(
     image->ask(input, store, stage, may_go_offline);
   }
   return image;
-}
-
-std::pair<std::string, std::string> RegistryImage::ref_key(const std::string& image,
-                                                           const std::optional<std::string>& platform) {
-  const auto of = platform ? registry::Platform::parse(*platform) : registry::Platform::host();
-  return {to_string(registry::Reference::parse(image)), to_string(of)};
 }
 
 /// False where the store does not have the manifest.
@@ -117,10 +106,8 @@ void RegistryImage::give_up(const Error& reason) {
   for (const auto& blob : opened_) blob->fail_pending(reason);
 }
 
-std::vector<Digest> RegistryImage::diff_ids() {
-  const std::string config =
-      engine_.run(repository_->fetch_small_blob(resolved_.manifest.config, kMaxConfig));
-  return parse_diff_ids(config, layers().size(), name_);
+std::string RegistryImage::config() {
+  return engine_.run(repository_->fetch_small_blob(resolved_.manifest.config, kMaxConfig));
 }
 
 }  // namespace erofs_oci

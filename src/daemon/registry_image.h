@@ -18,15 +18,13 @@ class RegistryImage : public Image {
                                                 const StageSink& stage,
                                                 const std::function<bool(const Digest&)>& may_go_offline);
 
-  /// Under which the store remembers what the definition's image led to.
-  static std::pair<std::string, std::string> ref_key(const std::string& image, const std::optional<std::string>& platform);
-
   std::string name() const override { return name_; }
   std::optional<Digest> digest() const override { return resolved_.manifest_digest; }
+  std::string media_type() const override { return resolved_.manifest.media_type; }
   std::string platform() const override { return platform_; }
   const std::vector<registry::Descriptor>& layers() const override { return resolved_.manifest.layers; }
   LayerBlob open_layer(size_t number, Preflight preflight) override;
-  std::vector<Digest> diff_ids() override;
+  std::string config() override;
   void give_up(const Error& reason) override;
   /// Whether the registry was not asked.
   bool is_offline() const { return offline_; }

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "daemon/image.h"
+#include "daemon/layer_assembler.h"
 #include "daemon/open_input.h"
 #include "daemon/store.h"
-#include "gzip/zinfo.h"
 #include "http/engine.h"
 #include "registry/blob.h"
 #include "registry/credentials.h"
@@ -39,38 +39,23 @@ class SourceOpener {
       : engine_(engine), loader_(loader), workers_(workers), store_(store), build_(std::move(build)) {}
 
   /// Blocks for as long as the registry takes, start_timeout at most, and an index takes to be built. Throws
-  /// Error.
+  /// Error, and FilesWanted as open_image() does.
   OpenedSource open(OpenInput input, const StageSink& stage);
-  /// The image that `input` names, as open() would use it. Throws Error.
-  std::unique_ptr<Image> open_image(const OpenInput& input, const StageSink& stage);
 
  private:
-  struct Layer;
-  struct IndexFiles;
-
   OpenedSource open_indexed(const OpenInput& input, Image& image, const StageSink& stage);
   std::shared_ptr<const ImageIndex> find_or_build(const OpenInput& input, Image& image, const IndexKey& key,
                                                   const StageSink& stage);
   std::shared_ptr<MappedDevice> make_device(DeviceParts parts, const OpenInput& input);
-  OpenedSource open_layer(const OpenInput& input, const Layer& layer, const StageSink& stage);
-  Layer local_layer(OpenInput& input, const std::string& path);
-  static Layer image_layer(const OpenInput& input, Image& image);
-  IndexFiles keep_index_files(const OpenInput& input);
-  DeviceParts assemble_image(const Layer& layer, const IndexFiles& index);
-  DeviceParts assemble_tarindex(const Layer& layer, const IndexFiles& index);
-  std::unique_ptr<const SpanTable> archive_spans(const Layer& layer, const IndexFiles& index,
-                                                 uint64_t archive_size);
-  static Zinfo open_zinfo(const Layer& layer, const IndexFiles& index);
-  static uint64_t measure(const Layer& layer, const Zinfo& zinfo);
-  void check_binding(const OpenInput& input, const Layer& layer, const IndexFiles& index,
-                     const DeviceParts& parts, const StageSink& stage);
-  void check_samples(const IndexFiles& index, const DeviceParts& parts);
-  uint32_t check_super(const Layer& layer, const DeviceParts& parts);
+  OpenedSource open_layer(const OpenInput& input, const SingleLayer& layer, const StageSink& stage);
+  SingleLayer local_layer(OpenInput& input, const std::string& path);
+  static SingleLayer image_layer(const OpenInput& input, Image& image);
 
   http::Engine& engine_;
   SpanLoader& loader_;
   WorkerPool& workers_;
   Store& store_;
+  LayerAssembler assembler_{loader_, store_};
   const IndexBuild build_;
 };
 

@@ -136,5 +136,62 @@ TEST_F(SourceOpenerTest, RefusesAnImageThatIsCutShort) {
   EXPECT_THAT(refusal(input(write("cut.erofs", as_bytes(image)))), HasSubstr("is cut short"));
 }
 
+/// A definition's image = "tar:…", opened by the client.
+class TarImageTest : public SourceOpenerTest {
+ protected:
+  OpenInput tar(const std::string& path) {
+    OpenInput input;
+    input.definition.name = "tools";
+    input.definition.image = "tar:" + path;
+    input.image = open_file(path, O_RDONLY);
+    input.health = std::make_shared<MountHealth>("tools");
+    return input;
+  }
+  size_t indexes() const {
+    return static_cast<size_t>(std::ranges::count_if(
+        std::filesystem::directory_iterator(folder_ / "store/index"), [](const auto&) { return true; }));
+  }
+};
+
+TEST_F(TarImageTest, IsMountedByAnIndexOfItsOwn) {
+  const OpenedSource source = open(tar(kData + "/layer.tar.gz"));
+  EXPECT_EQ(source.integrity, Integrity::verified);
+  EXPECT_FALSE(source.image_digest);
+  EXPECT_EQ(source.device->block_size(), 4096u);
+  EXPECT_EQ(open(tar(kData + "/layer.tar.gz")).index_identity, source.index_identity);
+  EXPECT_EQ(indexes(), 1u);
+}
+
+TEST_F(TarImageTest, IsIndexedAnewWhenTheFileHasChanged) {
+  auto archive = testing::gunzip_with_zlib(as_bytes(text("layer.tar.gz")));
+  const std::string path = write("x.tar", archive);
+  open(tar(path));
+  using namespace std::chrono_literals;
+  std::filesystem::last_write_time(path, std::filesystem::last_write_time(path) + 1ns);
+  open(tar(path));
+  EXPECT_EQ(indexes(), 2u);
+}
+
+TEST_F(TarImageTest, BytesThatHaveChangedAreAnErrorAndNeverServed) {
+  const auto archive = testing::gunzip_with_zlib(as_bytes(text("layer.tar.gz")));
+  const std::string path = write("x.tar", archive);
+  const OpenedSource source = open(tar(path));
+  const UniqueFd file = open_file(path, O_WRONLY);
+  pwrite_all(file.get(), 3 * kMiB, as_bytes("changed"), path);
+  std::promise<ReadResult> promise;
+  source.device->read({0, 8 * kMiB}, [&](ReadResult result) { promise.set_value(std::move(result)); });
+  EXPECT_NE(promise.get_future().get().errno_value, 0);
+}
+
+TEST_F(TarImageTest, RefusesWhatIsNoArchive) {
+  EXPECT_THAT(refusal(tar(kData + "/layer.erofs")), HasSubstr("is an EROFS image: name it file:"));
+  const std::string noise(4096, 'x');
+  EXPECT_THAT(refusal(tar(write("noise", as_bytes(noise)))), HasSubstr("is it a tar archive?"));
+  EXPECT_THAT(refusal(tar(write("empty", {}))), HasSubstr("is empty"));
+  OpenInput absent = tar(kData + "/layer.tar.gz");
+  absent.definition.index = IndexPolicy::require;
+  EXPECT_THAT(refusal(std::move(absent)), HasSubstr("layer.tar.gz here, and index = \"require\""));
+}
+
 }  // namespace
 }  // namespace erofs_oci

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/layer_assembler.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "erofs/super_block.h"
+#include "gzip/zinfo.h"
+#include "index/tarindex.h"
+#include "source/plain_spans.h"
+#include "source/read_stream.h"
+#include "source/zinfo_spans.h"
+#include "tar/header.h"
+
+namespace erofs_oci {
+namespace {
+
+using registry::LayerFormat;
+
+/// So many files of a tarindex are compared with their layer; each costs a span.
+constexpr size_t kSamples = 3;
+
+std::string path_of(const std::optional<std::filesystem::path>& path) {
+  return path ? path->native() : "";
+}
+
+}  // namespace
+
+/// Index files as the store keeps them; either may be absent.
+struct LayerAssembler::IndexFiles {
+  std::optional<Store::Kept> tarindex;
+  std::optional<Store::Kept> zinfo;
+  std::string tarindex_name;
+  std::string zinfo_name;
+
+  std::optional<std::string> identity() const {
+    if (!tarindex && !zinfo) return std::nullopt;
+    Sha256 hash;
+    for (const auto* kept : {&tarindex, &zinfo}) {
+      if (*kept) hash.update((*kept)->digest.value);
+    }
+    return to_string(hash.finish());
+  }
+};
+
+AssembledLayer LayerAssembler::assemble(const OpenInput& input, const SingleLayer& layer,
+                                        const StageSink& stage) {
+  const IndexFiles index = keep_index_files(input);
+  DeviceParts parts = index.tarindex ? assemble_tarindex(layer, index) : assemble_image(layer, index);
+  parts.name = input.definition.name;
+  parts.block_size = check_super(layer, parts);
+  check_binding(input, layer, index, parts, stage);
+  return {std::move(parts), index.identity()};
+}
+
+LayerAssembler::IndexFiles LayerAssembler::keep_index_files(const OpenInput& input) {
+  IndexFiles index;
+  index.tarindex_name = path_of(input.definition.tarindex);
+  index.zinfo_name = path_of(input.definition.zinfo);
+  if (input.tarindex) index.tarindex = store_.keep(input.tarindex.get(), index.tarindex_name);
+  if (input.zinfo) index.zinfo = store_.keep(input.zinfo.get(), index.zinfo_name);
+  return index;
+}
+
+/// An EROFS image as it is, or compressed by gzip.
+DeviceParts LayerAssembler::assemble_image(const SingleLayer& layer, const IndexFiles& index) {
+  std::unique_ptr<const SpanTable> spans;
+  if (index.zinfo) {
+    Zinfo zinfo = open_zinfo(layer, index);
+    const uint64_t size = with_context(index.zinfo_name, [&] { return measure(layer, zinfo); });
+    spans = std::make_unique<ZinfoSpans>(std::move(zinfo), size);
+  } else if (layer.format == LayerFormat::erofs) {
+    spans = std::make_unique<PlainSpans>(layer.blob->size_bytes());
+  } else {
+    throw make_error(ErrorKind::unsupported,
+                     "{} is of type {}, which cannot be mounted without an index: name its tarindex, and for "
+                     "gzip its zinfo",
+                     layer.blob->name(), to_string(layer.format));
+  }
+  DeviceParts parts;
+  parts.map = ExtentMap({{0, spans->stream_size(), 0, 0}});
+  parts.streams = {std::make_shared<Stream>(layer.blob, std::move(spans))};
+  return parts;
+}
+
+/// Local metadata, and behind it the layer's archive.
+DeviceParts LayerAssembler::assemble_tarindex(const SingleLayer& layer, const IndexFiles& index) {
+  const Tarindex tarindex = open_tarindex(index.tarindex->file.get(), index.tarindex_name);
+  auto spans = archive_spans(layer, index, tarindex.archive_size);
+  DeviceParts parts;
+  parts.map = ExtentMap(
+      {{0, tarindex.metadata_size, 0, kMetadata}, {tarindex.metadata_size, spans->stream_size(), 0, 0}});
+  parts.metadata = duplicate(index.tarindex->file.get());
+  parts.metadata_name = index.tarindex_name;
+  parts.streams = {std::make_shared<Stream>(layer.blob, std::move(spans))};
+  return parts;
+}
+
+std::unique_ptr<const SpanTable> LayerAssembler::archive_spans(const SingleLayer& layer,
+                                                               const IndexFiles& index,
+                                                               uint64_t archive_size) {
+  if (index.zinfo) {
+    Zinfo zinfo = open_zinfo(layer, index);
+    return std::make_unique<ZinfoSpans>(std::move(zinfo), archive_size);
+  }
+  if (layer.format == LayerFormat::tar_gzip || layer.format == LayerFormat::tar_zstd) {
+    throw make_error(ErrorKind::unsupported, "{} is of type {}: beside the tarindex, its zinfo is needed",
+                     layer.blob->name(), to_string(layer.format));
+  }
+  const uint64_t size = layer.blob->size_bytes();
+  if (size + ZinfoSpans::kPadding < archive_size) {
+    throw make_error(ErrorKind::corrupt, "{} has {} bytes, but {} describes an archive of {}",
+                     layer.blob->name(), size, index.tarindex_name, archive_size);
+  }
+  return std::make_unique<PlainSpans>(std::min(size, archive_size));
+}
+
+Zinfo LayerAssembler::open_zinfo(const SingleLayer& layer, const IndexFiles& index) {
+  return Zinfo(duplicate(index.zinfo->file.get()), index.zinfo_name, layer.blob->size_bytes());
+}
+
+/// A zinfo does not say how long the stream is; its last span does.
+uint64_t LayerAssembler::measure(const SingleLayer& layer, const Zinfo& zinfo) {
+  const ByteRange last = zinfo.compressed_range(zinfo.span_count() - 1);
+  if (last.length > ZinfoSpans::kMaxSpanMemory) {
+    throw make_error(ErrorKind::unsupported,
+                     "the last span has {} of compressed data; make it with smaller spans",
+                     human_size(last.length));
+  }
+  return measure_stream(zinfo, read_blob(*layer.blob, last));
+}
+
+/// The block size of the filesystem on the device; refuses what is none, or longer than the bytes there are.
+uint32_t LayerAssembler::check_super(const SingleLayer& layer, const DeviceParts& parts) {
+  const Extent& first = parts.map.extents().front();
+  std::vector<std::byte> start(std::min(erofs::kSuperBytes, first.length));
+  if (first.target == kMetadata) {
+    pread_exactly(parts.metadata.get(), 0, start, parts.metadata_name);
+  } else {
+    start = read_stream(loader_, parts.streams[0], {0, start.size()});
+  }
+  const auto super = erofs::parse_super(start, layer.blob->name());
+  if (super.size_bytes > parts.map.end()) {
+    throw make_error(ErrorKind::corrupt, "{} is cut short: its EROFS image has {} bytes, {} are there",
+                     layer.blob->name(), super.size_bytes, parts.map.end());
+  }
+  return super.block_size < 4096 ? 512 : 4096;
+}
+
+/// Nothing in a tarindex names its layer. At the first start its files are compared with the layer's tar
+/// headers, and what belonged together is recorded; later starts compare with the record.
+void LayerAssembler::check_binding(const OpenInput& input, const SingleLayer& layer, const IndexFiles& index,
+                                   const DeviceParts& parts, const StageSink& stage) {
+  if (!index.tarindex || input.pinned) return;
+  const std::string& name = input.definition.name;
+  std::optional<Binding> binding;
+  if (layer.digest) {
+    binding = Binding{*layer.digest, index.tarindex->digest, std::nullopt};
+    if (index.zinfo) binding->zinfo = index.zinfo->digest;
+    const auto recorded = store_.find_binding(name);
+    if (recorded == binding) return;
+    if (recorded && recorded->tarindex == binding->tarindex && recorded->layer != binding->layer) {
+      throw make_error(
+          ErrorKind::corrupt,
+          "{} was made for layer {}, but {} now has {}: make the tarindex anew, or name the image by digest",
+          index.tarindex_name, to_string(recorded->layer), input.definition.image, to_string(binding->layer));
+    }
+  }
+  stage({.stage = "checking the index"});
+  check_samples(index, parts);
+  if (binding) store_.put_binding(name, *binding);
+}
+
+void LayerAssembler::check_samples(const IndexFiles& index, const DeviceParts& parts) {
+  const auto& stream = parts.streams[0];
+  const auto samples = pick_samples(index.tarindex->file.get(), index.tarindex_name, kSamples);
+  for (const TarSample& sample : samples) {  // all under way before the first is awaited
+    if (!ByteRange{sample.header_offset, kTarBlock}.fits_in(stream->spans->stream_size())) {
+      throw make_error(ErrorKind::corrupt, "{}: file '{}' lies behind the end of the layer",
+                       index.tarindex_name, printable(sample.name));
+    }
+    loader_.load(stream, stream->spans->find(sample.header_offset), Priority::foreground,
+                 [](const SpanResult&) {});
+  }
+  for (const TarSample& sample : samples) {
+    with_context(index.tarindex_name, [&] {
+      check_sample(sample, read_stream(loader_, stream, {sample.header_offset, kTarBlock}));
+    });
+  }
+}
+
+}  // namespace erofs_oci
