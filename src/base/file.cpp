@@ -33,12 +33,6 @@ struct stat stat_fd(int fd, std::string_view name) {
   return info;
 }
 
-UniqueFd duplicate(int fd) {
-  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  if (!copy) throw errno_error("cannot duplicate a descriptor");
-  return copy;
-}
-
 UniqueFd memory_file(const char* name, std::string_view content) {
   UniqueFd file(::memfd_create(name, MFD_CLOEXEC));
   if (!file) throw errno_error("memfd_create");

@@ -25,8 +25,6 @@ UniqueFd duplicate(int fd);
 
 struct stat stat_fd(int fd, std::string_view name);
 
-/// Another descriptor of the same open file.
-UniqueFd duplicate(int fd);
 /// A file in memory with `content`, at its start (memfd_create(2)); for what must not reach a disk, too.
 UniqueFd memory_file(const char* name, std::string_view content);
 
