@@ -37,6 +37,8 @@ class TarReader::Walk {
   explicit Walk(Visit visit) : visit_(std::move(visit)) { await_header(); }
 
   void feed(Bytes bytes);
+  uint64_t skippable() const;
+  void skip(uint64_t count);
   void finish() const;
   uint64_t end_of_members() const { return end_of_members_; }
 
@@ -51,7 +53,6 @@ class TarReader::Walk {
     end,
   };
 
-  Bytes skip(Bytes bytes);
   Bytes gather(Bytes bytes);
   void dispatch(Bytes whole);
 
@@ -106,19 +107,33 @@ class TarReader::Walk {
 };
 
 void TarReader::Walk::feed(Bytes bytes) {
-  while (!bytes.empty() && stage_ != Stage::end) {
-    const bool skips = stage_ == Stage::data || stage_ == Stage::padding;
-    bytes = skips ? skip(bytes) : gather(bytes);
+  while (!bytes.empty()) {
+    const auto passed = static_cast<size_t>(std::min<uint64_t>(bytes.size(), skippable()));
+    skip(passed);
+    bytes = passed > 0 ? bytes.subspan(passed) : gather(bytes);
   }
 }
 
-Bytes TarReader::Walk::skip(Bytes bytes) {
+uint64_t TarReader::Walk::skippable() const {
+  switch (stage_) {
+    case Stage::data:
+      return stored_;
+    case Stage::padding:
+      return padding_;
+    case Stage::end:
+      return UINT64_MAX;
+    default:
+      return 0;
+  }
+}
+
+void TarReader::Walk::skip(uint64_t count) {
+  assert(count <= skippable());
+  if (count == 0 || stage_ == Stage::end) return;
   uint64_t& left = stage_ == Stage::data ? stored_ : padding_;
-  const auto count = static_cast<size_t>(std::min<uint64_t>(bytes.size(), left));
   position_ += count;
   left -= count;
   if (left == 0) stage_ == Stage::data ? end_data() : await_header();
-  return bytes.subspan(count);
 }
 
 Bytes TarReader::Walk::gather(Bytes bytes) {
@@ -368,6 +383,12 @@ TarReader::~TarReader() = default;
 
 void TarReader::feed(Bytes bytes) {
   walk_->feed(bytes);
+}
+uint64_t TarReader::skippable() const {
+  return walk_->skippable();
+}
+void TarReader::skip(uint64_t count) {
+  walk_->skip(count);
 }
 void TarReader::finish() {
   walk_->finish();

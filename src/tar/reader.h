@@ -32,6 +32,11 @@ class TarReader {
   /// The next bytes of the archive. Error corrupt or unsupported, naming the member, or where there is none,
   /// the place; then the reader is of no more use.
   void feed(Bytes bytes);
+  /// How many of the next bytes it would not look at, so that who can seek need not read them; all, behind
+  /// the end of the archive.
+  uint64_t skippable() const;
+  /// As feed(), for `count` bytes that are skippable().
+  void skip(uint64_t count);
   /// The archive has no more bytes. One without the two end blocks, or without the last member's padding, is
   /// taken; one cut inside a member is Error corrupt.
   void finish();

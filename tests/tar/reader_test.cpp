@@ -55,6 +55,27 @@ TEST(TarReader, SaysWhereMembersEnd) {
   EXPECT_EQ(reader.end_of_members(), 1024u);
 }
 
+TEST(TarReader, TellsTheSameWhereDataAreSkipped) {
+  const std::string archive = pax({{"mtime", "1"}}) + member({.name = "a"}, std::string(5000, 'x')) +
+                              member({.name = "b"}, "y") + end_blocks() + std::string(9000, 'z');
+  std::vector<TarMember> members;
+  TarReader reader([&](TarMember&& found) { members.push_back(std::move(found)); });
+  uint64_t looked_at = 0;
+  for (uint64_t at = 0; at < archive.size();) {
+    if (const uint64_t rest = std::min<uint64_t>(reader.skippable(), archive.size() - at)) {
+      reader.skip(rest);
+      at += rest;
+      continue;
+    }
+    reader.feed(as_bytes(archive).subspan(at, 256));
+    at += 256;
+    looked_at += 256;
+  }
+  reader.finish();
+  EXPECT_EQ(members, read_archive(archive));
+  EXPECT_EQ(looked_at, 512u + 256u + 512u + 512u + 2 * 512u) << "headers, a piece with records, the end";
+}
+
 struct TypeCase {
   char flag;
   std::string name;
