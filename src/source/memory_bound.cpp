@@ -23,6 +23,13 @@ void MemoryBound::give_back(Kind kind, uint64_t bytes) {
   {
     MutexLock lock(mutex_);
     pools_[static_cast<int>(kind)].used -= bytes;
+  }
+  retry();
+}
+
+void MemoryBound::retry() {
+  {
+    MutexLock lock(mutex_);
     if (pools_[0].waiters.empty() && pools_[1].waiters.empty()) return;
   }
   serve_waiters();

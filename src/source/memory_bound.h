@@ -29,6 +29,8 @@ class MemoryBound {
 
   /// Calls `granted` once `bytes` are free, at once or later on the thread that freed them; it must not block.
   void reserve(Kind kind, uint64_t bytes, Granted granted);
+  /// To be called where a cached buffer came to be unused, with no lock held: who waits may now be served by evicting.
+  void retry();
 
   uint64_t limit() const { return limit_; }
   uint64_t used() const;

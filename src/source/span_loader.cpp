@@ -40,7 +40,7 @@ SpanLoader::~SpanLoader() {
   stop();
   {
     MutexLock lock(mutex_);
-    while (!loads_.empty()) load_finished_.wait(mutex_);
+    while (unfinished_ != 0) load_finished_.wait(mutex_);
   }
   memory_.set_evict({});
 }
@@ -50,8 +50,12 @@ void SpanLoader::stop() {
 }
 
 SpanRef SpanLoader::find(const Stream& stream, size_t span) {
-  MutexLock lock(mutex_);
-  return cache_.find({stream.id, span});
+  SpanRef cached;
+  {
+    MutexLock lock(mutex_);
+    cached = cache_.find({stream.id, span});
+  }
+  return lend(std::move(cached));
 }
 
 void SpanLoader::load(const std::shared_ptr<const Stream>& stream, size_t span, Priority priority,
@@ -70,9 +74,10 @@ void SpanLoader::load(const std::shared_ptr<const Stream>& stream, size_t span, 
       }
       entry = load = std::make_shared<Load>();
       load->waiters.push_back(std::move(done));
+      ++unfinished_;
     }
   }
-  if (cached) return done({std::move(cached), std::nullopt});
+  if (cached) return done({lend(std::move(cached)), std::nullopt});
   load->stream = stream;
   load->span = span;
   load->priority = priority;
@@ -127,17 +132,33 @@ void SpanLoader::decode(const std::shared_ptr<Load>& load) {
 void SpanLoader::finish(const std::shared_ptr<Load>& load, std::optional<Error> error) {
   load->stored = Buffer();
   load->stored_memory = Reservation();
-  SpanRef span = error ? nullptr : std::move(load->output);
+  SpanRef output = error ? nullptr : std::move(load->output);
   load->output.reset();
+  SpanRef span = lend(output);
   std::vector<SpanDone> waiters;
   {
     MutexLock lock(mutex_);
     waiters.swap(load->waiters);
-    if (span) cache_.insert(load->key(), span);
+    if (output) cache_.insert(load->key(), std::move(output));
     loads_.erase(load->key());
-    load_finished_.notify_all();
   }
   for (SpanDone& done : waiters) done({span, error});
+  waiters.clear();  // may hold the last reference to a device, which forgets its spans here
+  span.reset();
+  MutexLock lock(mutex_);
+  --unfinished_;
+  load_finished_.notify_all();
+}
+
+/// A cached span as a reader gets it: once its last reader drops it, it can be evicted, and a load may wait for that.
+/// Without this nobody would tell the bound, since no reservation is given back.
+SpanRef SpanLoader::lend(SpanRef span) {
+  if (!span) return nullptr;
+  const Buffer* buffer = span.get();
+  return {buffer, [memory = &memory_, span = std::move(span)](const Buffer*) mutable {
+            span.reset();
+            memory->retry();
+          }};
 }
 
 bool SpanLoader::evict(uint64_t wanted) {

@@ -42,7 +42,7 @@ using SpanDone = std::function<void(SpanResult)>;
 class SpanLoader {
  public:
   SpanLoader(MemoryBound& memory, WorkerPool& workers);
-  /// Waits for the loads under way.
+  /// Waits for the loads under way, and until all who wait for them have been told.
   ~SpanLoader();
 
   /// Starts no more fetches: loads that still wait for memory, and new ones, fail.
@@ -65,12 +65,14 @@ class SpanLoader {
   void decode(const std::shared_ptr<Load>& load);
   void finish(const std::shared_ptr<Load>& load, std::optional<Error> error);
   bool evict(uint64_t wanted);
+  SpanRef lend(SpanRef span);
 
   MemoryBound& memory_;
   WorkerPool& workers_;
   std::atomic<bool> stopping_{false};
   Mutex mutex_;
   CondVar load_finished_;
+  size_t unfinished_ GUARDED_BY(mutex_) = 0;  // loads whose waiters have not all been told
   SpanCache cache_ GUARDED_BY(mutex_);
   std::unordered_map<SpanKey, std::shared_ptr<Load>, SpanKeyHash> loads_ GUARDED_BY(mutex_);
 };

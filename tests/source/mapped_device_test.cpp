@@ -95,6 +95,15 @@ TEST_F(MappedDeviceTest, ManyLargestReadsStayWithinTheBound) {
   }
 }
 
+TEST_F(MappedDeviceTest, ASpanThatWaitsIsGrantedOnceAnotherCanBeEvicted) {
+  make(40 * kMiB);
+  blob_->held = true;
+  auto pending = start_read({kBlobOffset + 12345, 32 * kMiB});  // the reply and 32 of 33 spans fill the bound
+  blob_->release();
+  ASSERT_EQ(pending.wait_for(seconds(20)), std::future_status::ready);
+  EXPECT_EQ(flatten(pending.get()), expected({kBlobOffset + 12345, 32 * kMiB}));
+}
+
 TEST_F(MappedDeviceTest, WholeDeviceThroughASmallBoundIsRight) {
   make(40 * kMiB, 4 * kMiB);
   std::vector<std::future<ReadResult>> reads;
