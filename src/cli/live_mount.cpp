@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/live_mount.h"
 
-#include <sys/stat.h>
-
+#include <fmt/format.h>
 
 namespace erofs_oci {
 namespace {
@@ -17,13 +16,21 @@ bool is_unrecorded(const MountState& state, const MountInfo& mount) {
   return device && mount.source == device->path();
 }
 
+bool is_recorded(const MountState& state, const MountInfo& mount) {
+  if (!state.mount_id || static_cast<uint32_t>(mount.id) != *state.mount_id) return false;
+  // The id alone proves little: the kernel gives it to the next mount as soon as ours is gone.
+  if (mount.type != kFilesystem) return false;
+  if (state.unique_mount_id && mount.unique_id != state.unique_mount_id) return false;
+  if (state.mount_device && mount.device != *state.mount_device) return false;
+  return !state.nbd_index || mount.source == fmt::format("/dev/nbd{}", *state.nbd_index);
+}
+
 }  // namespace
 
 std::optional<MountInfo> find_live_mount(const MountState& state) {
   const auto mount = find_mount(state.definition.mountpoint);
   if (!mount) return std::nullopt;
-  const bool recorded = state.mount_id && static_cast<uint32_t>(mount->id) == *state.mount_id;
-  if (recorded || is_unrecorded(state, *mount)) return mount;
+  if (is_recorded(state, *mount) || is_unrecorded(state, *mount)) return mount;
   return std::nullopt;
 }
 

@@ -135,6 +135,8 @@ MountState Mounter::mount_anew(const Definition& definition) {
   ScopedMount mounted = transport->mount({.source = {}, .mountpoint = definition.mountpoint, .options = definition.options});
   passed("mounted");
   state.mount_id = static_cast<uint32_t>(mounted.id());
+  state.unique_mount_id = mounted.unique_id();
+  state.mount_device = mounted.device();
   state.phase = MountPhase::mounted;
   states_.save(state);
   passed("recorded");

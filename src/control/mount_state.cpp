@@ -44,6 +44,8 @@ struct Fields<MountState> {
     io("block_size", m.block_size);
     io("nbd_index", m.nbd_index);
     io("mount_id", m.mount_id);
+    io("unique_mount_id", m.unique_mount_id);
+    io("mount_device", m.mount_device);
     io("control_socket", m.control_socket);
   }
 };

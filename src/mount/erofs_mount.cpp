@@ -54,6 +54,7 @@ ScopedMount::ScopedMount(UniqueFd root, std::filesystem::path target)
     : root_(std::move(root)), target_(std::move(target)) {
   const struct statx info = statx_mount(root_.get(), target_);
   id_ = static_cast<int>(info.stx_mnt_id);
+  unique_id_ = unique_mount_id_of(root_.get());
   device_ = makedev(info.stx_dev_major, info.stx_dev_minor);
 }
 

@@ -36,6 +36,8 @@ class ScopedMount {
 
   /// The id in /proc/self/mountinfo.
   int id() const { return id_; }
+  /// As unique_mount_id_of().
+  std::optional<uint64_t> unique_id() const { return unique_id_; }
   /// The filesystem's device number.
   dev_t device() const { return device_; }
   /// Where it is mounted, free of symlinks.
@@ -48,6 +50,7 @@ class ScopedMount {
   UniqueFd root_;  // empty: released
   std::filesystem::path target_;
   int id_;
+  std::optional<uint64_t> unique_id_;
   dev_t device_;
 };
 

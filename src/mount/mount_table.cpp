@@ -57,7 +57,9 @@ std::optional<MountInfo> find_mount(const std::filesystem::path& mountpoint) {
 }
 
 std::optional<MountInfo> find_mount(const Mountpoint& mountpoint) {
-  return mountpoint.is_mount_root() ? find_mount_by_id(mountpoint.mount_id()) : std::nullopt;
+  auto mount = mountpoint.is_mount_root() ? find_mount_by_id(mountpoint.mount_id()) : std::nullopt;
+  if (mount) mount->unique_id = mountpoint.unique_mount_id();
+  return mount;
 }
 
 std::optional<MountInfo> find_mount_by_id(int id) {

@@ -21,6 +21,9 @@ struct statx statx_root(int fd, const std::filesystem::path& path) {
   return info;
 }
 
+/// STATX_MNT_ID_UNIQUE (linux/stat.h since 6.8): stx_mnt_id is then the unique one.
+constexpr unsigned kUniqueMountId = 0x4000;
+
 /// `path` without "." and without a slash at its end, behind which a symlink would be followed.
 std::filesystem::path absolute_name(const std::filesystem::path& path) {
   std::filesystem::path clean = path.has_filename() ? path : path.parent_path();
@@ -32,6 +35,14 @@ std::filesystem::path absolute_name(const std::filesystem::path& path) {
 }
 
 }  // namespace
+
+std::optional<uint64_t> unique_mount_id_of(int fd) {
+  struct statx info {};
+  const int flags = AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
+  if (::statx(fd, "", flags, kUniqueMountId, &info) != 0) throw errno_error("statx");
+  if ((info.stx_mask & kUniqueMountId) == 0) return std::nullopt;
+  return info.stx_mnt_id;
+}
 
 Mountpoint Mountpoint::open(const std::filesystem::path& path) {
   Mountpoint result;
@@ -61,6 +72,10 @@ Mountpoint Mountpoint::open(const std::filesystem::path& path) {
 
 int Mountpoint::mount_id() const {
   return static_cast<int>(statx_root(fd(), path_).stx_mnt_id);
+}
+
+std::optional<uint64_t> Mountpoint::unique_mount_id() const {
+  return unique_mount_id_of(fd());
 }
 
 bool Mountpoint::is_mount_root() const {

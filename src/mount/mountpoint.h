@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "base/unique_fd.h"
 
 namespace erofs_oci {
+
+/// The id of the mount that `fd` lies in, by a number that is never used again until the host is booted; nullopt
+/// before Linux 6.8. The ids of /proc/self/mountinfo are used again.
+std::optional<uint64_t> unique_mount_id_of(int fd);
 
 /// A place in the file tree, held by descriptors from the moment it was looked up: what is mounted or
 /// unmounted there later is what was checked, even if somebody swaps a folder for a symlink in between.
@@ -26,6 +32,8 @@ class Mountpoint {
 
   /// The id of the mount that fd() lies in.
   int mount_id() const;
+  /// Likewise, as unique_mount_id_of().
+  std::optional<uint64_t> unique_mount_id() const;
   /// Whether fd() is the root of a mount rather than a directory inside one.
   bool is_mount_root() const;
   /// A path for this process to the directory's name in its folder, safe against swapped parents; for

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/live_mount.h"
+
+#include <gmock/gmock.h>
+
+#include "mount/erofs_mount.h"
+#include "mount/mounting.h"
+
+namespace erofs_oci {
+namespace {
+
+class LiveMountTest : public MountTest {
+ protected:
+  /// The state of a mount that this makes.
+  MountState mount() {
+    auto mounted = mount_erofs_file(image_fd_.get(), 4096, {.source = {}, .mountpoint = target(), .options = {}});
+    MountState state;
+    state.phase = MountPhase::mounted;
+    state.definition.name = "tools";
+    state.definition.mountpoint = target();
+    state.transport = TransportKind::fuse;
+    state.mount_id = static_cast<uint32_t>(mounted.id());
+    state.unique_mount_id = mounted.unique_id();
+    state.mount_device = mounted.device();
+    mounted.release();
+    return state;
+  }
+  void unmount_by_hand() { ASSERT_EQ(::umount(target().c_str()), 0); }
+};
+
+TEST_F(LiveMountTest, FindsWhatWasRecorded) {
+  const MountState state = mount();
+  const auto found = find_live_mount(state);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(static_cast<uint32_t>(found->id), *state.mount_id);
+}
+
+TEST_F(LiveMountTest, AnotherFilesystemWithTheSameIdIsNotOurs) {
+  MountState state = mount();
+  unmount_by_hand();
+  ASSERT_EQ(::mount("foreign", target().c_str(), "tmpfs", 0, nullptr), 0);
+  state.mount_id = static_cast<uint32_t>(find_mount(target())->id);  // most kernels give it the id just freed
+  EXPECT_FALSE(find_live_mount(state));
+  state.unique_mount_id.reset();  // as recorded before Linux 6.8
+  state.mount_device.reset();
+  EXPECT_FALSE(find_live_mount(state));
+}
+
+TEST_F(LiveMountTest, AnotherErofsWithTheSameIdIsNotOurs) {
+  MountState state = mount();
+  if (!state.unique_mount_id) GTEST_SKIP() << "needs Linux 6.8, for ids that are not used again";
+  unmount_by_hand();
+  const MountState other = mount();
+  state.mount_id = other.mount_id;
+  state.mount_device = other.mount_device;
+  EXPECT_FALSE(find_live_mount(state));
+  EXPECT_TRUE(find_live_mount(other));
+}
+
+TEST_F(LiveMountTest, AnErofsOnAnotherDeviceIsNotOurs) {
+  MountState state = mount();
+  state.unique_mount_id.reset();
+  *state.mount_device += 1;
+  EXPECT_FALSE(find_live_mount(state));
+}
+
+TEST_F(LiveMountTest, AnErofsOnAnotherNbdDeviceIsNotOurs) {
+  MountState state = mount();
+  state.transport = TransportKind::nbd;
+  state.nbd_index = 4095;
+  EXPECT_FALSE(find_live_mount(state));
+}
+
+}  // namespace
+}  // namespace erofs_oci
