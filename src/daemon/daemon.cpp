@@ -35,12 +35,13 @@ constexpr int kBacklog = 256;
 /// How long reads under way may take when the daemon is told to stop.
 constexpr std::chrono::seconds kDrain{2};
 
-/// Signals that end the daemon, as a descriptor.
-UniqueFd termination_signals() {
+/// Signals that end the daemon or have it read its settings again, as a descriptor.
+UniqueFd awaited_signals() {
   sigset_t set;
   ::sigemptyset(&set);
   ::sigaddset(&set, SIGTERM);
   ::sigaddset(&set, SIGINT);
+  ::sigaddset(&set, SIGHUP);
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC));
@@ -93,12 +94,29 @@ std::filesystem::path runtime_folder() {
   return folder != nullptr ? std::filesystem::path(folder) : std::filesystem::temp_directory_path();
 }
 
-void wait_for_end(const UniqueFd& signals, const ServiceManager& manager) {
+/// Everything but the log level would take a new life of the daemon, which mounts outlive.
+void reload(const std::filesystem::path& file, const ServiceManager& manager) {
+  manager.reloading();
+  try {
+    set_log_level(load_daemon_settings(file).log_level);
+    log(LogLevel::notice, "read the settings again: log_level is in force, other changes take a restart");
+  } catch (const Error& error) {
+    logf(LogLevel::error, "reading the settings again: {}; going on with the old ones", error.what());
+  }
+  manager.ready("serving");
+}
+
+/// The number of the next signal; tells the service manager's watchdog meanwhile that all is well.
+uint32_t next_signal(const UniqueFd& signals, const ServiceManager& manager) {
   const auto period = ServiceManager::watchdog_period();
   const int timeout =
       period ? static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(*period).count()) : -1;
   pollfd event{signals.get(), POLLIN, 0};
-  while (::poll(&event, 1, timeout) <= 0) manager.watchdog();
+  signalfd_siginfo info{};
+  do {
+    while (::poll(&event, 1, timeout) <= 0) manager.watchdog();
+  } while (::read(signals.get(), &info, sizeof info) != sizeof info);
+  return info.ssi_signo;
 }
 
 }  // namespace
@@ -107,7 +125,7 @@ int run_daemon(const DaemonOptions& options) {
   ::prctl(PR_SET_NAME, "erofs-ocid");  // one that was started by descriptor is named after its number
   tame_heap();
   raise_descriptor_limit();
-  const UniqueFd signals = termination_signals();
+  const UniqueFd signals = awaited_signals();
   const DaemonSettings settings = load_daemon_settings(options.settings_file);
   set_log_level(settings.log_level);
   auto passed = ServiceManager::take_descriptors();
@@ -131,7 +149,7 @@ int run_daemon(const DaemonOptions& options) {
   Server server(std::move(listener), std::move(methods), ::getuid(), {}, refusals);
 
   manager.ready("serving");
-  wait_for_end(signals, manager);
+  while (next_signal(signals, manager) == SIGHUP) reload(options.settings_file, manager);
   manager.stopping();
   server.stop();
   mounts.shut_down(kDrain);
