@@ -20,9 +20,22 @@ UniqueFd take_optional(Call& call, const std::optional<FdIndex>& index, std::str
   return index ? take_fd(call.fds, *index, parameter) : UniqueFd();
 }
 
+/// A client may pass only what the definition speaks of: everything behind relies on it.
+void check_files_are_named(const OpenFiles& files, const Definition& definition) {
+  const auto check = [](const char* file, const std::optional<FdIndex>& passed, bool named) {
+    if (passed && !named)
+      throw make_error(ErrorKind::invalid, "files.{} is passed, but the definition does not name it", file);
+  };
+  check("image", files.image, files.image && parse_image_source(definition.image).kind == ImageKind::file);
+  check("tarindex", files.tarindex, definition.tarindex.has_value());
+  check("zinfo", files.zinfo, definition.zinfo.has_value());
+  check("ca", files.ca, definition.registry.ca.has_value());
+}
+
 /// Of Open and of Index, which name it alike.
 template <typename Request>
 OpenInput open_input(Call& call, Request& request) {
+  check_files_are_named(request.files, request.definition);
   OpenInput input;
   input.image = take_optional(call, request.files.image, "files.image");
   for (const auto& [name, index] : request.files.layout) {

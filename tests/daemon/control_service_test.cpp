@@ -15,6 +15,7 @@
 namespace erofs_oci {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -34,6 +35,18 @@ class ControlServiceTest : public ServerFixture {
     request.files.image = 0;
     const UniqueFd file = open_file(image, O_RDONLY);
     client.call("Open", to_json(request), std::array{file.get()}, soon());
+  }
+
+  /// What is said when the file `image` is passed as `member` too, of which the definition says nothing.
+  std::string refusal_of(std::optional<FdIndex> OpenFiles::*member) {
+    const UniqueFd file = open_file(TEST_DATA_DIR "/layer.erofs", O_RDONLY);
+    OpenRequest request;
+    request.definition.name = "tools";
+    request.definition.image = "registry.example.com/team/tools:1";
+    request.definition.mountpoint = "/mnt";
+    request.files.*member = 0;
+    Client one = client();
+    return error_of([&] { one.call("Open", to_json(request), std::array{file.get()}, soon()); }).what();
   }
 
   testing::TemporaryFolder store_folder_;
@@ -58,6 +71,13 @@ TEST_F(ControlServiceTest, ClosesWhatAClientLeftUnserved) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
   EXPECT_THAT(mounts_.status(std::nullopt), IsEmpty());
+}
+
+TEST_F(ControlServiceTest, RefusesFilesThatTheDefinitionDoesNotName) {
+  EXPECT_THAT(refusal_of(&OpenFiles::ca), HasSubstr("files.ca is passed, but the definition does not name it"));
+  EXPECT_THAT(refusal_of(&OpenFiles::image), HasSubstr("files.image"));
+  EXPECT_THAT(refusal_of(&OpenFiles::tarindex), HasSubstr("files.tarindex"));
+  EXPECT_THAT(refusal_of(&OpenFiles::zinfo), HasSubstr("files.zinfo"));
 }
 
 }  // namespace
