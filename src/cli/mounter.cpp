@@ -73,6 +73,16 @@ bool is_served_by(DaemonClient& daemon, const MountState& state) {
   });
 }
 
+Error mounted_already(const MountState& state) {
+  const std::string place = state.definition.mountpoint.native();
+  if (state.control_socket == kControlSocket) {
+    return make_error(ErrorKind::busy, "is mounted on {} already, by the service; erofs-oci umount {} unmounts it", place,
+                      state.name());
+  }
+  return make_error(ErrorKind::busy, "is mounted on {} already, by another erofs-oci run, whose daemon listens on {}", place,
+                    state.control_socket);
+}
+
 }  // namespace
 
 /// Between two steps of a mount.
@@ -81,21 +91,36 @@ void Mounter::passed(const char* step) const {
   if (termination_ != nullptr) termination_->check();
 }
 
-MountState Mounter::mount(const Definition& definition) {
-  const UniqueFd lock = states_.lock(definition.name, [this] {
+UniqueFd Mounter::lock(const std::string& name) const {
+  UniqueFd held = states_.lock(name, [this] {
     if (termination_ != nullptr) termination_->check();
   });
   passed("locked");
-  if (const auto state = states_.load(definition.name)) {
-    const bool orphan = state->control_socket != control_socket_ && !is_served(*state);  // of a `run` that was killed
-    if (state->phase == MountPhase::mounted && find_live_mount(*state) && !orphan) {
-      reattach_locked(*state);
-      report_(fmt::format("is mounted on {} already", state->definition.mountpoint.native()));
-      return *state;
-    }
-    report_("removing what a former mount left");
-    undo(*state);
-  }
+  return held;
+}
+
+std::optional<MountState> Mounter::find_mounted(const std::string& name) {
+  const auto state = states_.load(name);
+  if (!state) return std::nullopt;
+  const bool orphan = state->control_socket != kControlSocket && !is_served(*state);  // of a `run` that was killed
+  if (state->phase == MountPhase::mounted && find_live_mount(*state) && !orphan) return state;
+  report_("removing what a former mount left");
+  undo(*state);
+  return std::nullopt;
+}
+
+MountState Mounter::mount(const Definition& definition) {
+  const UniqueFd held = lock(definition.name);
+  const auto state = find_mounted(definition.name);
+  if (!state) return mount_anew(definition);
+  reattach_locked(*state);
+  report_(fmt::format("is mounted on {} already", state->definition.mountpoint.native()));
+  return *state;
+}
+
+MountState Mounter::mount_own(const Definition& definition) {
+  const UniqueFd held = lock(definition.name);
+  if (const auto state = find_mounted(definition.name)) throw mounted_already(*state);
   return mount_anew(definition);
 }
 
@@ -151,10 +176,12 @@ void Mounter::serve(const MountState& state, const std::vector<UniqueFd>& fds, D
   daemon.serve(request, fds);
 }
 
-void Mounter::unmount(const std::string& name) {
-  const UniqueFd lock = states_.lock(name);
-  if (const auto state = states_.load(name)) return undo(*state);
-  report_("is not mounted");
+void Mounter::unmount(const std::string& name, const std::optional<std::string>& generation) {
+  const UniqueFd held = states_.lock(name);
+  const auto state = states_.load(name);
+  if (state && (!generation || state->generation == *generation)) return undo(*state);
+  report_(state ? "was mounted anew by somebody else; leaving that alone" : "is not mounted");
+  if (generation) return;
   // A client that was killed before it wrote a state may have had the source opened.
   DaemonClient(control_socket_).close(name, std::nullopt);
 }

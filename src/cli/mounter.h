@@ -29,14 +29,19 @@ class Mounter {
   /// Mounts, or finds the mount there already and sees that it is served. Returns the state of the mount.
   /// When it is told to terminate, it undoes what it has done and throws interruption().
   MountState mount(const Definition& definition);
+  /// As mount(), but one that is there already is Error busy, which says where and who serves it.
+  MountState mount_own(const Definition& definition);
   /// Unmounts and forgets. A mount in use is Error busy, names its users, and stays mounted and served.
-  /// Nothing of that name: does nothing.
-  void unmount(const std::string& name);
+  /// Nothing of that name, or where `generation` is given only another: does nothing.
+  void unmount(const std::string& name, const std::optional<std::string>& generation = std::nullopt);
   /// Hands a mount to a daemon that does not serve it, as after a crash. Nothing to do is no error.
   void reattach(const std::string& name);
 
  private:
   void passed(const char* step) const;
+  UniqueFd lock(const std::string& name) const;
+  /// The state of `name` where it is mounted and served; what is left of one that is not is removed.
+  std::optional<MountState> find_mounted(const std::string& name);
   MountState mount_anew(const Definition& definition);
   OpenReply open_source(const Definition& definition, std::optional<DaemonClient>& daemon) const;
   static void serve(const MountState& state, const std::vector<UniqueFd>& fds, DaemonClient& daemon);

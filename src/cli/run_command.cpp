@@ -81,10 +81,10 @@ int run_command(const std::string& file) {
   Mounter mounter(states, daemon.socket(), report, &termination);
   return until_terminated([&] {
     return with_context(definition.name, [&] {
-      mounter.mount(definition);
+      const MountState state = mounter.mount_own(definition);
       say(fmt::format("mounted on {}", definition.mountpoint.native()));
       const bool asked = termination.wait(daemon.pid_fd());
-      mounter.unmount(definition.name);
+      mounter.unmount(state.name(), state.generation);
       if (!asked) throw Error(ErrorKind::unavailable, "the daemon ended; unmounted");
       return 0;
     });
