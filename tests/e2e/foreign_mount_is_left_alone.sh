@@ -11,11 +11,11 @@ define "file:$data/layer.erofs" 'transport = "fuse"'
 start_run
 id=$(findmnt -no ID "$T/mnt")
 umount "$T/mnt"
-for ((i = 0; i < 100; ++i)); do
-  mount -t tmpfs foreign "$T/mnt"
-  [[ $(findmnt -no ID "$T/mnt") != "$id" ]] || break
-  umount "$T/mnt" # the id is free a moment after the mount is gone
-  sleep 0.05
+for ((i = 0; i < 50; ++i)); do # the lowest id that is free; ours is so a moment after the mount is gone
+  mkdir "$T/foreign$i"
+  mount -t tmpfs foreign "$T/foreign$i"
+  [[ $(findmnt -no ID "$T/foreign$i") != "$id" ]] || { mount --move "$T/foreign$i" "$T/mnt"; break; }
+  sleep 0.02
 done
 mountpoint -q "$T/mnt" || skip 'the kernel gave the id to nobody'
 code=0
@@ -24,6 +24,7 @@ wait "$run_pid" || code=$?
 [[ $(findmnt -no SOURCE "$T/mnt") == foreign ]] || die "run unmounted somebody else's filesystem"
 ((code == 0)) || die "run ended with $code: $(<"$T/run.err")"
 umount "$T/mnt"
+for ((; i-- > 0;)); do umount "$T/foreign$i"; done
 check_sanitizers
 nothing_left
 ok 'a foreign mount stays'
