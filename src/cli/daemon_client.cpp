@@ -54,10 +54,6 @@ class FdList {
   std::vector<UniqueFd> fds_;
 };
 
-bool is_one_file(ImageKind kind) {
-  return kind == ImageKind::file || kind == ImageKind::tar || kind == ImageKind::oci_archive;
-}
-
 }  // namespace
 
 DaemonClient::DaemonClient(const std::string& socket, const Termination* termination)
@@ -72,7 +68,7 @@ template <typename Request>
 void add_files(Request& request, FdList& fds) {
   const Definition& definition = request.definition;
   const ImageSource source = parse_image_source(definition.image);
-  if (is_one_file(source.kind)) request.files.image = fds.add_file(source.location);
+  if (source.is_one_file()) request.files.image = fds.add_file(source.location);
   request.files.tarindex = fds.add_file(definition.tarindex);
   request.files.zinfo = fds.add_file(definition.zinfo);
   request.files.ca = fds.add_file(definition.registry.ca);

@@ -21,6 +21,8 @@ struct ImageSource {
   std::string location;            ///< the reference, or the absolute path
   std::optional<std::string> tag;  ///< of oci and oci_archive: what follows the path's first ':'
 
+  /// Whether it lies in one local file.
+  bool is_one_file() const { return kind != ImageKind::registry && kind != ImageKind::oci; }
   /// Whether the source is one blob, so that there is no layer or platform to choose.
   bool single_blob() const { return kind == ImageKind::tar || kind == ImageKind::file; }
 };

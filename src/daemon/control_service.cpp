@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "config/image_source.h"
 #include "control/messages.h"
 #include "daemon/collector.h"
 #include "daemon/index_command.h"
@@ -26,7 +27,7 @@ void check_files_are_named(const OpenFiles& files, const Definition& definition)
     if (passed && !named)
       throw make_error(ErrorKind::invalid, "files.{} is passed, but the definition does not name it", file);
   };
-  check("image", files.image, files.image && parse_image_source(definition.image).kind == ImageKind::file);
+  check("image", files.image, files.image && parse_image_source(definition.image).is_one_file());
   check("tarindex", files.tarindex, definition.tarindex.has_value());
   check("zinfo", files.zinfo, definition.zinfo.has_value());
   check("ca", files.ca, definition.registry.ca.has_value());
