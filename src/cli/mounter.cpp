@@ -10,6 +10,7 @@
 #include "cli/kernel_transport.h"
 #include "cli/live_mount.h"
 #include "cli/progress.h"
+#include "config/definition_json.h"
 #include "mount/mountpoint.h"
 #include "mount/unmount.h"
 #include "nbd/kernel_device.h"
@@ -115,6 +116,8 @@ MountState Mounter::mount(const Definition& definition) {
   if (!state) return mount_anew(definition);
   reattach_locked(*state);
   report_(fmt::format("is mounted on {} already", state->definition.mountpoint.native()));
+  if (to_json(definition) != to_json(state->definition))
+    report_("its definition has changed since; that takes effect when it is mounted anew");
   return *state;
 }
 
@@ -183,7 +186,30 @@ void Mounter::unmount(const std::string& name, const std::optional<std::string>&
   report_(state ? "was mounted anew by somebody else; leaving that alone" : "is not mounted");
   if (generation) return;
   // A client that was killed before it wrote a state may have had the source opened.
-  DaemonClient(control_socket_).close(name, std::nullopt);
+  try {
+    DaemonClient(control_socket_).close(name, std::nullopt);
+  } catch (const Error& error) {
+    logf(LogLevel::debug, "{}: {}; ignoring", name, error.what());  // no daemon has nothing open
+  }
+}
+
+void Mounter::detach(const MountState& state) {
+  const UniqueFd held = states_.lock(state.name());
+  const auto current = states_.load(state.name());
+  if (!current || current->generation != state.generation) return;
+  if (const auto mounted = find_live_mount(*current)) erofs_oci::detach(mounted->target, mounted->id);
+  states_.remove(state.name());
+}
+
+bool Mounter::is_detached_in_use(const MountState& state) {
+  if (!is_served(state)) return false;
+  const auto device = find_own_device(state);
+  return !device || device->is_in_use();  // over fuse the serving ends with the last user
+}
+
+void Mounter::end_detached(const MountState& state) {
+  if (const auto device = find_own_device(state)) nbd::Netlink().disconnect(device->index());
+  close_in_daemon(state);
 }
 
 /// Takes apart whatever of a mount is there, in the reverse order of its making; nothing that is not ours.

@@ -34,6 +34,12 @@ class Mounter {
   /// Unmounts and forgets. A mount in use is Error busy, names its users, and stays mounted and served.
   /// Nothing of that name, or where `generation` is given only another: does nothing.
   void unmount(const std::string& name, const std::optional<std::string>& generation = std::nullopt);
+  /// Takes the mount out of the tree, in use or not, and forgets its name; whoever has it open is served on.
+  void detach(const MountState& state);
+  /// Whether somebody still reads what was detached.
+  static bool is_detached_in_use(const MountState& state);
+  /// Ends the serving of what was detached.
+  void end_detached(const MountState& state);
   /// Hands a mount to a daemon that does not serve it, as after a crash. Nothing to do is no error.
   void reattach(const std::string& name);
 

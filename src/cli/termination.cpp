@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <array>
 
@@ -28,11 +29,22 @@ void Termination::check() const {
 }
 
 bool Termination::wait(int pid_fd) const {
+  return *wait(pid_fd, std::chrono::milliseconds(-1));
+}
+
+std::optional<bool> Termination::wait(int pid_fd, std::chrono::milliseconds limit) const {
   std::array<pollfd, 2> events{{{fd_.get(), POLLIN, 0}, {pid_fd, POLLIN, 0}}};
-  while (::poll(events.data(), events.size(), -1) < 0) {
+  int count;
+  while ((count = ::poll(events.data(), events.size(), static_cast<int>(limit.count()))) < 0) {
     if (errno != EINTR) throw errno_error("poll");
   }
+  if (count == 0) return std::nullopt;
   return events[0].revents != 0;
+}
+
+void Termination::take() const {
+  signalfd_siginfo info{};
+  if (::read(fd_.get(), &info, sizeof info) != sizeof info) throw errno_error("signalfd");
 }
 
 }  // namespace erofs_oci

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
+#include <optional>
+
 #include "base/unique_fd.h"
 
 namespace erofs_oci {
@@ -17,6 +20,10 @@ class Termination {
   void check() const;
   /// Waits for a signal; false when `pid_fd`, a pidfd, says before that its process has ended.
   bool wait(int pid_fd) const;
+  /// As wait(), but for so long at most; nullopt when neither came.
+  std::optional<bool> wait(int pid_fd, std::chrono::milliseconds limit) const;
+  /// Takes one signal that has come, so that the next can be waited for.
+  void take() const;
 
  private:
   UniqueFd fd_;

@@ -19,9 +19,7 @@ Error busy_error(const MountInfo& mount) {
   return make_error(ErrorKind::busy, "{} is in use by: {}", mount.target.native(), fmt::join(users, ", "));
 }
 
-}  // namespace
-
-void unmount(const std::filesystem::path& mountpoint, int id) {
+void unmount_with(const std::filesystem::path& mountpoint, int id, int flags) {
   Mountpoint place = Mountpoint::open(mountpoint);
   const auto mount = find_mount(place);
   if (!mount || mount->id != id) {
@@ -30,11 +28,21 @@ void unmount(const std::filesystem::path& mountpoint, int id) {
   }
   place.close_fd();
   // UMOUNT_NOFOLLOW is for the last component alone: the folder is the one that was looked up.
-  if (::umount2(place.name_in_folder().c_str(), UMOUNT_NOFOLLOW) != 0) {
+  if (::umount2(place.name_in_folder().c_str(), UMOUNT_NOFOLLOW | flags) != 0) {
     if (errno == EBUSY) throw busy_error(*mount);
     throw errno_error("unmounting {}", mountpoint.native());
   }
   remove_from_utab(mount->target);
+}
+
+}  // namespace
+
+void unmount(const std::filesystem::path& mountpoint, int id) {
+  unmount_with(mountpoint, id, 0);
+}
+
+void detach(const std::filesystem::path& mountpoint, int id) {
+  unmount_with(mountpoint, id, MNT_DETACH);
 }
 
 }  // namespace erofs_oci
