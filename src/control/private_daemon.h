@@ -24,11 +24,13 @@ struct PrivateDaemonOptions {
   bool background = false;              ///< others' work goes before its own, and it dies before others
 };
 
-/// A daemon for one purpose: a child process that listens in a folder of its own. It ends with the thread
-/// that made it. One thread at a time, but for terminate().
+/// A daemon for one purpose: a child process that takes calls on a socket in a folder that its maker's user
+/// alone may enter, not the user that it becomes, whose other processes are strangers. It gets of the
+/// environment what it needs and no more, and ends with the thread that made it. What others left that were
+/// killed is removed. One thread at a time, but for terminate().
 class PrivateDaemon {
  public:
-  /// Starts it and waits until it listens. Error names what it said where it does not.
+  /// Starts it and waits until it answers. Error names what it said where it does not.
   explicit PrivateDaemon(const PrivateDaemonOptions& options);
   /// stop()
   ~PrivateDaemon();
@@ -44,7 +46,11 @@ class PrivateDaemon {
   void stop();
 
  private:
+  void start(const PrivateDaemonOptions& options, int executable);
+  void wait_until_it_answers(const std::filesystem::path& program);
+
   std::filesystem::path folder_;
+  UniqueFd lock_;  ///< held while the folder is in use
   pid_t pid_ = -1;
   UniqueFd pid_fd_;
 };

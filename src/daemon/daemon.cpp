@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/daemon.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
@@ -69,9 +70,21 @@ UniqueFd listen_on(const std::filesystem::path& path) {
 
 UniqueFd take_listener(std::map<std::string, UniqueFd>& passed, const DaemonOptions& options) {
   if (auto node = passed.extract(kControlName)) return std::move(node.mapped());
+  if (options.listen_fd) {
+    ::fcntl(*options.listen_fd, F_SETFD, FD_CLOEXEC);
+    return UniqueFd(*options.listen_fd);
+  }
   if (options.listen) return listen_on(*options.listen);
   throw Error(ErrorKind::invalid,
               "no control socket was passed: start it by erofs-ocid.socket, or with --listen");
+}
+
+/// Who may call everything: whoever made the socket, be it this process.
+uid_t owner_of(const UniqueFd& listener) {
+  ucred maker{};  // of listen(2), which unix(7) has SO_PEERCRED of a listening socket tell
+  socklen_t length = sizeof maker;
+  if (::getsockopt(listener.get(), SOL_SOCKET, SO_PEERCRED, &maker, &length) != 0) throw errno_error("control socket");
+  return maker.uid;
 }
 
 /// A heap of many arenas keeps memory that no bound knows of; large blocks go back to the system when freed.
@@ -123,6 +136,7 @@ uint32_t next_signal(const UniqueFd& signals, const ServiceManager& manager) {
 
 int run_daemon(const DaemonOptions& options) {
   ::prctl(PR_SET_NAME, "erofs-ocid");  // one that was started by descriptor is named after its number
+  ::prctl(PR_SET_DUMPABLE, 0);  // other processes of its user, perhaps nobody, may not look at credentials in its memory
   tame_heap();
   raise_descriptor_limit();
   const UniqueFd signals = awaited_signals();
@@ -131,6 +145,7 @@ int run_daemon(const DaemonOptions& options) {
   auto passed = ServiceManager::take_descriptors();
   Store store(options.state_dir);  // before anybody can connect: it may be refused
   UniqueFd listener = take_listener(passed, options);
+  const uid_t owner = options.listen_fd ? owner_of(listener) : ::getuid();
 
   ServiceManager manager;
   drop_unclaimed(passed, MountStates(), manager);
@@ -140,13 +155,13 @@ int run_daemon(const DaemonOptions& options) {
   http::Engine engine({.transfers_per_host = settings.connections_per_host});
   IndexWorkers index_workers(options.state_dir, runtime_folder());
   SourceOpener opener(engine, loader, workers, store,
-                      options.listen ? build_in_process(store) : index_workers.as_build());
+                      options.is_private() ? build_in_process(store) : index_workers.as_build());
   MountTable mounts(opener, manager, std::move(passed));
   std::vector<Method> methods = control_methods(mounts, store);
-  if (options.listen) methods.push_back(index_method({engine, workers, store}));
+  if (options.is_private()) methods.push_back(index_method({engine, workers, store}));
   // A daemon of one command leaves it to that command to say what was refused.
-  const LogLevel refusals = options.listen ? LogLevel::debug : LogLevel::error;
-  Server server(std::move(listener), std::move(methods), ::getuid(), {}, refusals);
+  const LogLevel refusals = options.is_private() ? LogLevel::debug : LogLevel::error;
+  Server server(std::move(listener), std::move(methods), owner, {}, refusals);
 
   manager.ready("serving");
   while (next_signal(signals, manager) == SIGHUP) reload(options.settings_file, manager);

@@ -16,6 +16,11 @@ struct DaemonOptions {
   std::filesystem::path state_dir = "/var/lib/erofs-oci";
   /// Where to listen when the service manager passes no socket; made mode 0600.
   std::optional<std::filesystem::path> listen;
+  /// Likewise, a socket that listens already, passed by whoever started it: its maker's user commands.
+  std::optional<int> listen_fd;
+
+  /// Made for one command, not by the service manager.
+  bool is_private() const { return listen || listen_fd; }
 };
 
 /// Serves until SIGTERM or SIGINT. Returns the process's exit code; throws Error where it cannot start.

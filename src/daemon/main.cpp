@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
                  "Where indexes, manifests and copies of index files are kept");
   app.add_option("--listen", options.listen,
                  "Make the control socket here instead of taking it from systemd");
+  app.add_option("--listen-fd", options.listen_fd, "Take this open descriptor as the control socket");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
