@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -81,6 +82,25 @@ TEST_F(MountStatesTest, RefusesDamagedFilesInWords) {
   EXPECT_THAT(refusal(""), HasSubstr("tools.json: is not JSON"));
   EXPECT_THAT(refusal("{}"), HasSubstr("'version' is missing"));
   EXPECT_THAT(refusal("[1]"), HasSubstr("tools.json: "));
+}
+
+TEST_F(MountStatesTest, ADamagedFileSaysWhatToDo) {
+  states_.save(example());
+  EXPECT_THAT(refusal("{"), HasSubstr("unmount that by umount(8), then remove the file"));
+}
+
+TEST_F(MountStatesTest, LoadsWhatANewerVersionWrote) {
+  states_.save(example());
+  const std::filesystem::path path = folder_.path() / "mounts/tools.json";
+  auto object = nlohmann::json::parse(std::ifstream(path));
+  object["from_the_future"] = 1;
+  EXPECT_EQ(refusal(object.dump()), "accepted");
+}
+
+TEST_F(MountStatesTest, AFifoIsRefusedAndNotWaitedFor) {
+  std::filesystem::create_directories(folder_.path() / "mounts");
+  ASSERT_EQ(::mkfifo((folder_.path() / "mounts/tools.json").c_str(), 0600), 0);
+  EXPECT_THROW(states_.load("tools"), Error);
 }
 
 TEST_F(MountStatesTest, RefusesAStateOfAnotherMount) {
