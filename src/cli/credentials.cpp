@@ -22,6 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxFile = 1 * kMiB;
+constexpr int kHowToOpen = O_RDONLY | O_NONBLOCK;  // a FIFO must not hold us up
 
 std::optional<fs::path> environment_path(const char* name) {
   const char* value = std::getenv(name);
@@ -71,6 +72,8 @@ std::optional<registry::Credentials> parse_pair(const std::string& text) {
 
 std::optional<registry::Credentials> read_credentials(const fs::path& path, const UniqueFd& file,
                                                       const registry::Reference& reference) {
+  if (!S_ISREG(stat_fd(file.get(), path.native()).st_mode))
+    throw make_error(ErrorKind::invalid, "{}: is not a regular file", path.native());
   const Secret text(read_text(file.get(), kMaxFile, path.native()));
   const std::string& content = text.reveal();
   const size_t first = content.find_first_not_of(" \t\r\n");
@@ -94,12 +97,12 @@ std::optional<UniqueFd> find_credentials(const Definition& definition) {
   if (source.kind != ImageKind::registry) return std::nullopt;
   const auto reference = registry::Reference::parse(source.location);
   if (const auto path = named_file(definition)) {
-    const auto credentials = read_credentials(*path, open_file(*path, O_RDONLY), reference);
+    const auto credentials = read_credentials(*path, open_file(*path, kHowToOpen), reference);
     if (credentials) return registry::to_memory_file(*credentials);
     throw make_error(ErrorKind::not_found, "{}: says nothing of {}", path->native(), reference.host);
   }
   for (const fs::path& path : usual_files(definition)) {
-    const auto file = try_open_file(path, O_RDONLY);
+    const auto file = try_open_file(path, kHowToOpen);
     if (!file) continue;
     if (const auto credentials = read_credentials(path, *file, reference)) return registry::to_memory_file(*credentials);
   }

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
@@ -83,6 +84,12 @@ TEST_F(CredentialsTest, ANamedFileMustSaySomething) {
   EXPECT_THAT(refusal(), HasSubstr("absent"));
   definition_.registry.credential = write("other.json", R"({"auths": {}})");
   EXPECT_THAT(refusal(), HasSubstr("says nothing of registry.example.com"));
+}
+
+TEST_F(CredentialsTest, AFifoIsRefusedAndNotWaitedFor) {
+  ASSERT_EQ(::mkfifo((folder_ / "fifo").c_str(), 0600), 0);
+  definition_.registry.credential = folder_ / "fifo";
+  EXPECT_THAT(refusal(), HasSubstr("fifo: is not a regular file"));
 }
 
 TEST_F(CredentialsTest, AMessageNeverHoldsTheSecret) {
