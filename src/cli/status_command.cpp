@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <map>
 
@@ -29,6 +30,10 @@ MountStatus from_state(const MountState& state, const std::string& reason) {
   return status;
 }
 
+bool may_not_ask(const std::string& socket) {
+  return ::access(socket.c_str(), W_OK) != 0 && errno == EACCES;
+}
+
 /// The mounts of all daemons: the service's, and those of `run`, which the state files name.
 class Collector {
  public:
@@ -48,6 +53,9 @@ class Collector {
 
  private:
   void add_state(const MountState& state) {
+    if (may_not_ask(state.control_socket)) {
+      return logf(LogLevel::warning, "{}: is served by a daemon that only root may ask; ignoring", state.name());
+    }
     if (!asked_.contains(state.control_socket)) ask(state.control_socket);
     const std::string& silence = asked_[state.control_socket];
     const std::string reason = silence.empty() ? "no daemon serves it; erofs-oci reattach hands it over" : silence;
@@ -90,6 +98,8 @@ void print_one(const MountStatus& mount) {
 }  // namespace
 
 int status_command(const std::string& name, bool json) {
+  if (may_not_ask(kControlSocket))
+    throw Error(ErrorKind::denied, "you must be in group erofs-oci, or root, to ask the daemon for its mounts");
   std::vector<MountStatus> mounts = Collector().collect(MountStates());
   if (!name.empty()) {
     std::erase_if(mounts, [&](const MountStatus& mount) { return mount.name != name; });
