@@ -142,7 +142,7 @@ void MountTable::abandon(const std::shared_ptr<Mount>& mount) {
     mounts_.erase(found);
   }
   mount->end();
-  logf(LogLevel::info, "{}: its client left before it was served; closed", mount->definition.name);
+  logf(LogLevel::debug, "{}: its client left before it was served; closed", mount->definition.name);
 }
 
 void MountTable::serve(const ServeRequest& request, std::vector<UniqueFd> fds) {
@@ -150,6 +150,7 @@ void MountTable::serve(const ServeRequest& request, std::vector<UniqueFd> fds) {
   if (!mount) throw Error(ErrorKind::not_found, "the daemon has not opened it");
   MutexLock lock(mount->mutex);
   if (mount->closed) throw Error(ErrorKind::not_found, "the daemon has closed it");
+  check_descriptors(request, fds.size());  // before what is served is touched
   mount->transport.reset();  // of a connection that is no more
   mount->generation = request.generation;
   mount->kind = request.transport;
@@ -159,13 +160,15 @@ void MountTable::serve(const ServeRequest& request, std::vector<UniqueFd> fds) {
        to_string(request.transport));
 }
 
+void MountTable::check_descriptors(const ServeRequest& request, size_t count) const {
+  const size_t expected = request.transport == TransportKind::fuse && is_stored(request.generation) ? 0 : 1;
+  if (count == expected) return;
+  throw make_error(ErrorKind::invalid, "transport {} takes {} descriptors here, {} came", to_string(request.transport),
+                   expected, count);
+}
+
 std::unique_ptr<Transport> MountTable::make_transport(Mount& mount, const ServeRequest& request,
                                                       std::vector<UniqueFd> fds) {
-  const size_t expected = request.transport == TransportKind::fuse && is_stored(request.generation) ? 0 : 1;
-  if (fds.size() != expected) {
-    throw make_error(ErrorKind::invalid, "transport {} takes {} descriptors here, {} came",
-                     to_string(request.transport), expected, fds.size());
-  }
   const auto ended = [health = mount.health](const std::string& how) { health->transport_ended(how); };
   switch (request.transport) {
     case TransportKind::export_:
@@ -175,7 +178,7 @@ std::unique_ptr<Transport> MountTable::make_transport(Mount& mount, const ServeR
     case TransportKind::fuse:
       break;
   }
-  if (expected == 1) return start_fuse(mount, request.generation, std::move(fds[0]), ended);
+  if (!fds.empty()) return start_fuse(mount, request.generation, std::move(fds[0]), ended);
   return resume_fuse(mount, request.generation, ended);
 }
 
@@ -229,7 +232,8 @@ void MountTable::close(const CloseRequest& request) {
   if (request.generation && *request.generation != generation && !generation.empty()) return;
   {
     MutexLock lock(mutex_);
-    mounts_.erase(request.name);
+    const auto found = mounts_.find(request.name);  // another of that name may have been opened meanwhile
+    if (found != mounts_.end() && found->second == mount) mounts_.erase(found);
   }
   mount->end();
   // One that was opened, but not served, has no generation; its client knows which it was to be.

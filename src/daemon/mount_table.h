@@ -45,6 +45,7 @@ class MountTable {
   std::shared_ptr<Mount> find(const std::string& name) const;
   std::optional<OpenReply> describe_served(const std::string& name) const;
   void abandon(const std::shared_ptr<Mount>& mount);
+  void check_descriptors(const ServeRequest& request, size_t count) const;
   std::unique_ptr<Transport> make_transport(Mount& mount, const ServeRequest& request,
                                             std::vector<UniqueFd> fds);
   std::unique_ptr<Transport> start_fuse(Mount& mount, const std::string& generation, UniqueFd connection,

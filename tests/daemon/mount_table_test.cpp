@@ -86,6 +86,16 @@ TEST_F(MountTableTest, AbandonsOnlyWhatThatClientOpened) {
   EXPECT_THAT(mounts_.status(std::nullopt), SizeIs(1));
 }
 
+TEST_F(MountTableTest, ARefusedServeLeavesWhatIsServed) {
+  const auto opened = open();
+  const std::string generation = random_hex_128();
+  serve(generation);
+  EXPECT_THROW(mounts_.serve({"tools", random_hex_128(), TransportKind::export_, {}}, {}), Error);
+  const auto status = mounts_.status(std::nullopt);
+  ASSERT_THAT(status, SizeIs(1));
+  EXPECT_EQ(status[0].generation, generation);
+}
+
 TEST_F(MountTableTest, CloseDropsWhatWasStoredAndNotClaimed) {
   const std::string generation = random_hex_128();
   int ends[2];
