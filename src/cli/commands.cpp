@@ -80,10 +80,10 @@ int check_command(const std::string& name_or_file, bool online) {
     const Termination termination;
     PrivateDaemon daemon(command_daemon());
     ProgressDisplay display(definition.name);
-    const OpenReply opened =
-        DaemonClient(daemon.socket(), &termination).open(definition, std::nullopt, [&](const OpenProgress& progress) {
-          display.show(progress);
-        });
+    const OpenReply opened = with_context(definition.name, [&] {
+      return DaemonClient(daemon.socket(), &termination)
+          .open(definition, std::nullopt, [&](const OpenProgress& progress) { display.show(progress); });
+    });
     print_checked(definition);
     if (opened.image_digest) fmt::print("  digest      {}\n", to_string(*opened.image_digest));
     fmt::print("  size        {}\n", human_size(opened.size_bytes));
