@@ -77,10 +77,12 @@ bool is_served_by(DaemonClient& daemon, const MountState& state) {
 Error mounted_already(const MountState& state) {
   const std::string place = state.definition.mountpoint.native();
   if (state.control_socket == kControlSocket) {
-    return make_error(ErrorKind::busy, "is mounted on {} already, by the service; erofs-oci umount {} unmounts it", place,
+    return make_error(ErrorKind::busy,
+                      "is mounted on {} already, by the service; erofs-oci umount {} unmounts it", place,
                       state.name());
   }
-  return make_error(ErrorKind::busy, "is mounted on {} already, by another erofs-oci run, whose daemon listens on {}", place,
+  return make_error(ErrorKind::busy,
+                    "is mounted on {} already, by another erofs-oci run, whose daemon listens on {}", place,
                     state.control_socket);
 }
 
@@ -103,7 +105,8 @@ UniqueFd Mounter::lock(const std::string& name) const {
 std::optional<MountState> Mounter::find_mounted(const std::string& name) {
   const auto state = states_.load(name);
   if (!state) return std::nullopt;
-  const bool orphan = state->control_socket != kControlSocket && !is_served(*state);  // of a `run` that was killed
+  const bool orphan =
+      state->control_socket != kControlSocket && !is_served(*state);  // of a `run` that was killed
   if (state->phase == MountPhase::mounted && find_live_mount(*state) && !orphan) return state;
   report_("removing what a former mount left");
   undo(*state);

@@ -54,7 +54,8 @@ class Collector {
  private:
   void add_state(const MountState& state) {
     if (may_not_ask(state.control_socket)) {
-      return logf(LogLevel::warning, "{}: is served by a daemon that only root may ask; ignoring", state.name());
+      return logf(LogLevel::warning, "{}: is served by a daemon that only root may ask; ignoring",
+                  state.name());
     }
     if (!asked_.contains(state.control_socket)) ask(state.control_socket);
     const std::string& silence = asked_[state.control_socket];
@@ -99,7 +100,8 @@ void print_one(const MountStatus& mount) {
 
 int status_command(const std::string& name, bool json) {
   if (may_not_ask(kControlSocket))
-    throw Error(ErrorKind::denied, "you must be in group erofs-oci, or root, to ask the daemon for its mounts");
+    throw Error(ErrorKind::denied,
+                "you must be in group erofs-oci, or root, to ask the daemon for its mounts");
   std::vector<MountStatus> mounts = Collector().collect(MountStates());
   if (!name.empty()) {
     std::erase_if(mounts, [&](const MountStatus& mount) { return mount.name != name; });

@@ -59,7 +59,8 @@ MountState parse(const std::string& text, const std::string& name) {
   FieldReader reader(object);
   Fields<MountState>::visit(reader, state);  // without finish(): a newer version may have written more
   if (state.version != kStateVersion) {
-    throw make_error(ErrorKind::unsupported, "has version {}, this program knows {}", state.version, kStateVersion);
+    throw make_error(ErrorKind::unsupported, "has version {}, this program knows {}", state.version,
+                     kStateVersion);
   }
   if (!is_generation(state.generation)) throw Error(ErrorKind::corrupt, "has no valid generation");
   if (state.name() != name) throw make_error(ErrorKind::corrupt, "is of mount '{}'", state.name());
@@ -96,12 +97,14 @@ std::optional<MountState> MountStates::load(const std::string& name) const {
   const auto fd = try_open_file(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   if (!fd) return std::nullopt;
   return with_context(path.native(), [&] {
-    if (!S_ISREG(stat_fd(fd->get(), path.native()).st_mode)) throw Error(ErrorKind::corrupt, "is not a regular file");
+    if (!S_ISREG(stat_fd(fd->get(), path.native()).st_mode))
+      throw Error(ErrorKind::corrupt, "is not a regular file");
     try {
       return parse(read_text(fd->get(), kMaxStateFile, path.native()), name);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::invalid) throw;
-      throw make_error(error.kind(), "{}; it says no more what is mounted: unmount that by umount(8), then remove the file",
+      throw make_error(error.kind(),
+                       "{}; it says no more what is mounted: unmount that by umount(8), then remove the file",
                        error.what());
     }
   });

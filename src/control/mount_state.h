@@ -34,9 +34,9 @@ struct MountState {
   uint64_t size_bytes = 0;
   uint32_t block_size = 0;
   std::optional<uint32_t> nbd_index;
-  std::optional<uint32_t> mount_id;           ///< in /proc/self/mountinfo; used again for others' mounts
-  std::optional<uint64_t> unique_mount_id;    ///< never used again; since Linux 6.8
-  std::optional<uint64_t> mount_device;       ///< the filesystem's, a dev_t
+  std::optional<uint32_t> mount_id;         ///< in /proc/self/mountinfo; used again for others' mounts
+  std::optional<uint64_t> unique_mount_id;  ///< never used again; since Linux 6.8
+  std::optional<uint64_t> mount_device;     ///< the filesystem's, a dev_t
   std::string control_socket;            ///< of the daemon that serves it
 
   const std::string& name() const { return definition.name; }

@@ -83,7 +83,8 @@ UniqueFd take_listener(std::map<std::string, UniqueFd>& passed, const DaemonOpti
 uid_t owner_of(const UniqueFd& listener) {
   ucred maker{};  // of listen(2), which unix(7) has SO_PEERCRED of a listening socket tell
   socklen_t length = sizeof maker;
-  if (::getsockopt(listener.get(), SOL_SOCKET, SO_PEERCRED, &maker, &length) != 0) throw errno_error("control socket");
+  if (::getsockopt(listener.get(), SOL_SOCKET, SO_PEERCRED, &maker, &length) != 0)
+    throw errno_error("control socket");
   return maker.uid;
 }
 
@@ -136,7 +137,8 @@ uint32_t next_signal(const UniqueFd& signals, const ServiceManager& manager) {
 
 int run_daemon(const DaemonOptions& options) {
   ::prctl(PR_SET_NAME, "erofs-ocid");  // one that was started by descriptor is named after its number
-  ::prctl(PR_SET_DUMPABLE, 0);  // other processes of its user, perhaps nobody, may not look at credentials in its memory
+  ::prctl(PR_SET_DUMPABLE,
+          0);  // other processes of its user, perhaps nobody, may not look at credentials in its memory
   tame_heap();
   raise_descriptor_limit();
   const UniqueFd signals = awaited_signals();

@@ -163,8 +163,8 @@ void MountTable::serve(const ServeRequest& request, std::vector<UniqueFd> fds) {
 void MountTable::check_descriptors(const ServeRequest& request, size_t count) const {
   const size_t expected = request.transport == TransportKind::fuse && is_stored(request.generation) ? 0 : 1;
   if (count == expected) return;
-  throw make_error(ErrorKind::invalid, "transport {} takes {} descriptors here, {} came", to_string(request.transport),
-                   expected, count);
+  throw make_error(ErrorKind::invalid, "transport {} takes {} descriptors here, {} came",
+                   to_string(request.transport), expected, count);
 }
 
 std::unique_ptr<Transport> MountTable::make_transport(Mount& mount, const ServeRequest& request,

@@ -17,7 +17,8 @@ namespace erofs_oci {
 struct MountInfo {
   int id = 0;
   int parent_id = 0;
-  std::optional<uint64_t> unique_id;  ///< as unique_mount_id_of(); set where it was looked up by its mount point
+  std::optional<uint64_t>
+      unique_id;     ///< as unique_mount_id_of(); set where it was looked up by its mount point
   dev_t device = 0;  ///< of the filesystem: the block device's number where it has one
   std::filesystem::path target;
   std::string source;  ///< as it was given to the kernel, "/dev/nbd3"

@@ -10,8 +10,8 @@
 
 namespace erofs_oci {
 
-/// The id of the mount that `fd` lies in, by a number that is never used again until the host is booted; nullopt
-/// before Linux 6.8. The ids of /proc/self/mountinfo are used again.
+/// The id of the mount that `fd` lies in, by a number that is never used again until the host is booted;
+/// nullopt before Linux 6.8. The ids of /proc/self/mountinfo are used again.
 std::optional<uint64_t> unique_mount_id_of(int fd);
 
 /// A place in the file tree, held by descriptors from the moment it was looked up: what is mounted or

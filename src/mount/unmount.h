@@ -12,7 +12,8 @@ namespace erofs_oci {
 /// The filesystem may live on in other mount namespaces. Needs CAP_SYS_ADMIN.
 void unmount(const std::filesystem::path& mountpoint, int id);
 
-/// As unmount(), but also where it is in use: it vanishes from the tree, and whoever has it open goes on reading.
+/// As unmount(), but also where it is in use: it vanishes from the tree, and whoever has it open goes on
+/// reading.
 void detach(const std::filesystem::path& mountpoint, int id);
 
 }  // namespace erofs_oci

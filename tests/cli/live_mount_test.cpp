@@ -13,7 +13,8 @@ class LiveMountTest : public MountTest {
  protected:
   /// The state of a mount that this makes.
   MountState mount() {
-    auto mounted = mount_erofs_file(image_fd_.get(), 4096, {.source = {}, .mountpoint = target(), .options = {}});
+    auto mounted =
+        mount_erofs_file(image_fd_.get(), 4096, {.source = {}, .mountpoint = target(), .options = {}});
     MountState state;
     state.phase = MountPhase::mounted;
     state.definition.name = "tools";

@@ -74,7 +74,8 @@ TEST_F(ControlServiceTest, ClosesWhatAClientLeftUnserved) {
 }
 
 TEST_F(ControlServiceTest, RefusesFilesThatTheDefinitionDoesNotName) {
-  EXPECT_THAT(refusal_of(&OpenFiles::ca), HasSubstr("files.ca is passed, but the definition does not name it"));
+  EXPECT_THAT(refusal_of(&OpenFiles::ca),
+              HasSubstr("files.ca is passed, but the definition does not name it"));
   EXPECT_THAT(refusal_of(&OpenFiles::image), HasSubstr("files.image"));
   EXPECT_THAT(refusal_of(&OpenFiles::tarindex), HasSubstr("files.tarindex"));
   EXPECT_THAT(refusal_of(&OpenFiles::zinfo), HasSubstr("files.zinfo"));
