@@ -50,6 +50,7 @@ void SpanLoader::stop() {
 }
 
 SpanRef SpanLoader::find(const Stream& stream, size_t span) {
+  if (stream.spans->damage(span)) return nullptr;
   SpanRef cached;
   {
     MutexLock lock(mutex_);
@@ -60,6 +61,8 @@ SpanRef SpanLoader::find(const Stream& stream, size_t span) {
 
 void SpanLoader::load(const std::shared_ptr<const Stream>& stream, size_t span, Priority priority,
                       SpanDone done) {
+  if (const auto damage = stream->spans->damage(span))
+    return done({nullptr, damage->within(stream->blob->name())});
   std::shared_ptr<Load> load;
   SpanRef cached;
   {

@@ -3,14 +3,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "base/byte_range.h"
 #include "base/bytes.h"
+#include "base/error.h"
 
 namespace erofs_oci {
 
-/// How a stream (a layer's uncompressed bytes) is cut into spans, each decoded by itself from a range of the stored
-/// blob. Immutable, thread-safe.
+/// How a stream (a layer's uncompressed bytes) is cut into spans, each decoded by itself from a range of the
+/// stored blob. Thread-safe.
 class SpanTable {
  public:
   virtual ~SpanTable() = default;
@@ -32,6 +34,9 @@ class SpanTable {
   virtual bool has_digests() const { return false; }
   /// Throws Error corrupt where `out`, as decoded, is not what span `span` is known to be.
   virtual void verify(size_t /*span*/, Bytes /*out*/) const {}
+  /// Why span `span` must not be served any more, also where memory holds it: something learned from another
+  /// span.
+  virtual std::optional<Error> damage(size_t /*span*/) const { return std::nullopt; }
 };
 
 }  // namespace erofs_oci

@@ -13,12 +13,25 @@ namespace erofs_oci {
 namespace {
 
 /// One a thread: its tables are too large to set up for every span.
-SpanInflater& start_inflater(const Zinfo& zinfo, size_t span, Bytes stored) {
+SpanInflater& start_inflater(const Zinfo& zinfo, size_t span, Bytes window, Bytes stored) {
   thread_local SpanInflater inflater;
-  std::array<std::byte, kWindowSize> window;
-  zinfo.read_window(span, window);
   inflater.start(zinfo.checkpoint(span), window, stored);
   return inflater;
+}
+
+SpanInflater& start_inflater(const Zinfo& zinfo, size_t span, Bytes stored) {
+  std::array<std::byte, kWindowSize> window;
+  zinfo.read_window(span, window);
+  return start_inflater(zinfo, span, window, stored);
+}
+
+/// What inflating says knows nothing of the zinfo, which is the likeliest reason.
+Error not_inflated(const Zinfo& zinfo, size_t span, const Error& error) {
+  return make_error(
+      error.kind(),
+      "{}: span {} of the layer cannot be inflated by it ({}): it is of another layer, or one of the two "
+      "is damaged; make the zinfo again",
+      zinfo.name(), span, error.what());
 }
 
 }  // namespace
@@ -54,14 +67,32 @@ ByteRange ZinfoSpans::output(size_t span) const {
 }
 
 void ZinfoSpans::decode(size_t span, Bytes stored, MutableBytes out) const {
-  const size_t length = start_inflater(zinfo_, span, stored).read(out);
+  size_t length = 0;
+  try {
+    length = start_inflater(zinfo_, span, stored).read(out);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::corrupt) throw;
+    throw not_inflated(zinfo_, span, error);
+  }
+  if (length == out.size()) {
+    check_start(span, stored, out);
+    return windows_.check_end(zinfo_, span, out);
+  }
   const size_t missing = out.size() - length;
-  if (missing == 0) return;
   if (span + 1 < span_count_ || missing > kPadding) {
     throw make_error(ErrorKind::corrupt, "span {} inflates to {} bytes where {} says {}", span, length,
                      zinfo_.name(), out.size());
   }
   std::ranges::fill(out.last(missing), std::byte{0});
+}
+
+/// Nothing behind a window's length of output can refer to the window any more (RFC 1951, 3.2.5).
+void ZinfoSpans::check_start(size_t span, Bytes stored, Bytes out) const {
+  const auto window = windows_.take_true_window(span);
+  if (!window) return;
+  std::vector<std::byte> start(std::min(out.size(), kWindowSize));
+  start_inflater(zinfo_, span, *window, stored).read(start);
+  if (!std::ranges::equal(start, out.first(start.size()))) windows_.refuse(zinfo_, span);
 }
 
 uint64_t measure_stream(const Zinfo& zinfo, Bytes stored) {

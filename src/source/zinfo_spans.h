@@ -5,10 +5,12 @@
 
 #include "gzip/zinfo.h"
 #include "source/span_table.h"
+#include "source/window_checks.h"
 
 namespace erofs_oci {
 
-/// A gzip blob cut at the checkpoints of a zinfo.
+/// A gzip blob cut at the checkpoints of a zinfo, whose windows are compared with the layer as spans are
+/// decoded.
 class ZinfoSpans : public SpanTable {
  public:
   /// Spans need memory for their output and their stored bytes at the same time; larger ones are refused.
@@ -27,11 +29,15 @@ class ZinfoSpans : public SpanTable {
   ByteRange stored(size_t span) const override { return zinfo_.compressed_range(span); }
   bool is_identity() const override { return false; }
   void decode(size_t span, Bytes stored, MutableBytes out) const override;
+  std::optional<Error> damage(size_t span) const override { return windows_.damage(span); }
 
  private:
+  void check_start(size_t span, Bytes stored, Bytes out) const;
+
   Zinfo zinfo_;
   uint64_t stream_size_;
   size_t span_count_;
+  mutable WindowChecks windows_;
 };
 
 /// The uncompressed size of the blob that `zinfo` describes, found by inflating its last span, whose bytes

@@ -2,6 +2,7 @@
 #include "source/zinfo_spans.h"
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/error.h"
@@ -83,6 +84,64 @@ TEST(ZinfoSpans, MeasuresTheStreamFromItsLastSpan) {
   const Zinfo zinfo = blob.zinfo("members.zinfo");
   const ByteRange range = zinfo.compressed_range(zinfo.span_count() - 1);
   EXPECT_EQ(measure_stream(zinfo, as_bytes(blob.stored).subspan(range.offset, range.length)), blob.tar.size());
+}
+
+/// A layer and its zinfo with a byte of one window altered.
+class DamagedWindow : public ::testing::Test {
+ protected:
+  static constexpr size_t kDamaged = 1;
+  void make(size_t place, char value) {
+    std::string zinfo = read_text_file(kData + "/layer.zinfo", 64 * kMiB);
+    zinfo[12 + kDamaged * (17 + kWindowSize) + 17 + place] = value;
+    stream_ = std::make_shared<Stream>(
+        std::make_shared<testing::FakeBlob>(
+            std::vector<std::byte>(as_bytes(blob_.stored).begin(), as_bytes(blob_.stored).end())),
+        std::make_unique<ZinfoSpans>(
+            Zinfo(testing::memory_file(as_bytes(zinfo)), "layer.zinfo", blob_.stored.size()),
+            blob_.tar.size()));
+  }
+  std::string load(size_t span) {
+    std::promise<SpanResult> promise;
+    loader_.load(stream_, span, Priority::foreground,
+                 [&](SpanResult result) { promise.set_value(std::move(result)); });
+    const SpanResult result = promise.get_future().get();
+    return result.error ? result.error->what() : "loaded";
+  }
+
+  const Blob blob_{"layer.tar.gz"};
+  WorkerPool workers_{1};
+  MemoryBound memory_{64 * kMiB};
+  SpanLoader loader_{memory_, workers_};
+  std::shared_ptr<const Stream> stream_;
+};
+
+TEST_F(DamagedWindow, IsFoundWhenTheSpanBeforeItIsRead) {
+  make(kWindowSize - 5, '\x7f');
+  EXPECT_THAT(load(kDamaged - 1),
+              ::testing::HasSubstr("layer.zinfo: its window of span 1 is not what span 0"));
+  EXPECT_THAT(load(kDamaged), ::testing::HasSubstr("window of span 1"));
+}
+
+TEST_F(DamagedWindow, RefusesASpanThatMemoryHolds) {
+  make(kWindowSize - 5, '\x7f');
+  EXPECT_EQ(load(kDamaged), "loaded");  // nothing was known of it
+  EXPECT_TRUE(loader_.find(*stream_, kDamaged));
+  EXPECT_THAT(load(kDamaged - 1), ::testing::HasSubstr("window of span 1"));
+  EXPECT_FALSE(loader_.find(*stream_, kDamaged));
+  EXPECT_THAT(load(kDamaged), ::testing::HasSubstr("window of span 1"));
+}
+
+TEST(ZinfoSpans, EveryWindowOfTheGoldenFilesIsWhatTheLayerHas) {
+  for (const char* name : {"layer", "members"}) {
+    const Blob blob(std::string(name) + ".tar.gz");
+    const ZinfoSpans spans(blob.zinfo(std::string(name) + ".zinfo"), blob.tar.size());
+    for (size_t span = 0; span < spans.span_count(); ++span) {
+      const ByteRange range = spans.stored(span);
+      std::vector<std::byte> out(spans.output(span).length);
+      EXPECT_NO_THROW(spans.decode(span, as_bytes(blob.stored).subspan(range.offset, range.length), out))
+          << span;
+    }
+  }
 }
 
 TEST(ZinfoSpans, RefusesASpanLargerThanItsBound) {
