@@ -25,7 +25,7 @@ Digest digest_of(const uint8_t (&bytes)[32]) {
 template <typename Entry>
 std::vector<Entry> entries_of(Bytes part) {
   std::vector<Entry> entries(part.size() / sizeof(Entry));
-  std::memcpy(entries.data(), part.data(), entries.size() * sizeof(Entry));
+  if (!entries.empty()) std::memcpy(entries.data(), part.data(), entries.size() * sizeof(Entry));
   return entries;
 }
 
