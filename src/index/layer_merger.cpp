@@ -113,7 +113,7 @@ void LayerMerger::add_layer(std::deque<TarMember> members) {
 
 /// False for what is a file of the image. Only names count: AUFS made whiteouts of hard links.
 bool LayerMerger::take_whiteout(TarMember& member) {
-  if (whiteouts_ == Whiteouts::keep) return false;
+  if (whiteouts_ == Whiteouts::keep || member.path.find(kWhiteout) == std::string::npos) return false;
   const std::deque<std::string> path = clean_components(member.path);
   if (path.empty()) return false;
   const std::string& last = path.back();
