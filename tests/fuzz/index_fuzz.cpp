@@ -4,7 +4,9 @@
 //   Else the parts without the zeros between them: u8 number of parts, for each u8 type, u8 layer, u16 size;
 //   u8 number of changes to the header, for each u16 place, u8 value; then the parts' bytes; then what blobs
 //   hold
+#include <algorithm>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/digest.h"
@@ -59,7 +61,8 @@ std::string assemble(fuzz::Input& input) {
   format::Header header{.version = format::kVersion, .parts = count, .file_size = end};
   std::memcpy(header.magic, format::kMagic, sizeof header.magic);
   std::memcpy(file.data(), &header, sizeof header);
-  std::memcpy(file.data() + sizeof header, parts.data(), count * sizeof(format::Part));
+  const Bytes table = std::as_bytes(std::span(parts));
+  std::ranges::copy(as_text(table), file.data() + sizeof header);
   for (int changes = input.number<uint8_t>() % 16; changes > 0; --changes) {
     const size_t at = input.number<uint16_t>();
     const auto value = input.number<char>();
