@@ -65,6 +65,25 @@ type MountStatus (
 
 type MountSummary (name: string, generation: ?string, image: string, health: Health)
 
+# How a piece of a layer can be read without the rest. with_index: from the checkpoints of an index; at_frames: of zstd, which
+# an index knows; whole: not at all, it is one zstd frame; as_it_is: an EROFS image; no: of an unknown type.
+type LayerAccess (anywhere, with_index, at_frames, whole, as_it_is, no)
+
+# format: tar, tar+gzip, tar+zstd, erofs or unknown. spans and stream_size_bytes, uncompressed, where there is an index.
+type Layer (
+  number: int,
+  digest: ?string,
+  media_type: ?string,
+  size_bytes: int,
+  format: string,
+  access: LayerAccess,
+  stream_size_bytes: ?int,
+  spans: ?int
+)
+
+# An index that the store has: of one layer, or of the whole image.
+type Index (layer: ?int, identity: string, size_bytes: int, spans: int)
+
 # Resolves the image, finds or builds its index and opens its source. definition has the keys of erofs-oci.toml(5), sections
 # as objects, and name. credentials is the fd index of a memfd with JSON: secrets are never in a message.
 # Called with more, it answers stage, done and total any number of times, continuing, and the rest at last.
@@ -109,6 +128,21 @@ method Index(
 
 # Removes from the store what neither a mount nor one of these definitions, which must be all, leads to. dry_run: tells only.
 method Collect(definitions: []DefinedImage, dry_run: bool) -> (removed: []CollectedFile)
+
+# Says what the image of a definition is made of, and which indexes of it there are. Opens nothing, builds nothing. Parameters,
+# progress and FilesWanted are as with Open; digest is the manifest's.
+method Inspect(definition: object, files: Files, credentials: ?int, pinned: ?string) -> (
+  stage: ?string,
+  done: ?int,
+  total: ?int,
+  image: ?string,
+  digest: ?string,
+  media_type: ?string,
+  platform: ?string,
+  created: ?string,
+  layers: ?[]Layer,
+  indexes: ?[]Index
+)
 
 # Serves an opened mount on descriptors, whose order is the transport's. Answers once they are kept over a restart.
 # fuse without descriptors: on those that were kept under the generation.

@@ -26,6 +26,11 @@ template <>
 struct EnumNames<Integrity> {
   static constexpr std::array<std::string_view, 3> kNames{"verified", "unverified", "local"};
 };
+template <>
+struct EnumNames<LayerAccess> {
+  static constexpr std::array<std::string_view, 6> kNames{"anywhere", "with_index", "at_frames",
+                                                          "whole",    "as_it_is",   "no"};
+};
 
 template <>
 inline nlohmann::json encode(const Definition& value) {

@@ -172,6 +172,40 @@ template <>
 struct Fields<ListReply> {
   static void visit(auto& io, auto& m) { io("mounts", m.mounts); }
 };
+template <>
+struct Fields<InspectedLayer> {
+  static void visit(auto& io, auto& m) {
+    io("number", m.number);
+    io("digest", m.digest);
+    io("media_type", m.media_type);
+    io("size_bytes", m.size_bytes);
+    io("format", m.format);
+    io("access", m.access);
+    io("stream_size_bytes", m.stream_size_bytes);
+    io("spans", m.spans);
+  }
+};
+template <>
+struct Fields<InspectedIndex> {
+  static void visit(auto& io, auto& m) {
+    io("layer", m.layer);
+    io("identity", m.identity);
+    io("size_bytes", m.size_bytes);
+    io("spans", m.spans);
+  }
+};
+template <>
+struct Fields<InspectReply> {
+  static void visit(auto& io, auto& m) {
+    io("image", m.image);
+    io("digest", m.digest);
+    io("media_type", m.media_type);
+    io("platform", m.platform);
+    io("created", m.created);
+    io("layers", m.layers);
+    io("indexes", m.indexes);
+  }
+};
 
 namespace {
 
@@ -211,6 +245,10 @@ std::string_view to_string(Health health) {
   return EnumNames<Health>::kNames.at(static_cast<size_t>(health));
 }
 
+std::string_view to_string(LayerAccess access) {
+  return EnumNames<LayerAccess>::kNames.at(static_cast<size_t>(access));
+}
+
 nlohmann::json to_json(const OpenRequest& message) {
   return encode(message);
 }
@@ -245,6 +283,9 @@ nlohmann::json to_json(const StatusReply& message) {
   return encode(message);
 }
 nlohmann::json to_json(const ListReply& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const InspectReply& message) {
   return encode(message);
 }
 
@@ -333,6 +374,11 @@ StatusReply from_json(const nlohmann::json& object) {
 template <>
 ListReply from_json(const nlohmann::json& object) {
   return decode<ListReply>(object);
+}
+
+template <>
+InspectReply from_json(const nlohmann::json& object) {
+  return decode<InspectReply>(object);
 }
 
 bool is_generation(std::string_view text) {

@@ -196,6 +196,47 @@ struct ListReply {
   std::vector<MountSummary> mounts;
 };
 
+/// How a piece of a layer can be read without the rest.
+enum class LayerAccess {
+  anywhere,    ///< a plain tar
+  with_index,  ///< gzip: from the checkpoints of an index
+  at_frames,   ///< zstd: at its frames, which an index knows
+  whole,       ///< zstd of one frame: only by fetching all of it
+  as_it_is,    ///< an EROFS image
+  no,          ///< of a type that is not known
+};
+std::string_view to_string(LayerAccess access);
+
+struct InspectedLayer {
+  uint64_t number = 0;
+  std::optional<Digest> digest;           ///< none for a local file
+  std::optional<std::string> media_type;  ///< none where nothing says it
+  uint64_t size_bytes = 0;
+  std::string format;  ///< "tar+gzip": as an index found it, else as the media type says
+  LayerAccess access = LayerAccess::no;
+  std::optional<uint64_t> stream_size_bytes;  ///< uncompressed; where there is an index
+  std::optional<uint64_t> spans;              ///< where there is an index
+};
+
+/// An index that the store has of the image.
+struct InspectedIndex {
+  std::optional<uint64_t> layer;  ///< none: of the whole image
+  std::string identity;
+  uint64_t size_bytes = 0;
+  uint64_t spans = 0;
+};
+
+/// Of Inspect, whose parameters are those of Open.
+struct InspectReply {
+  std::string image;
+  std::optional<Digest> digest;  ///< of the manifest
+  std::optional<std::string> media_type;
+  std::optional<std::string> platform;
+  std::optional<std::string> created;  ///< as the configuration says it, RFC 3339
+  std::vector<InspectedLayer> layers;
+  std::vector<InspectedIndex> indexes;
+};
+
 nlohmann::json to_json(const OpenRequest& message);
 nlohmann::json to_json(const OpenProgress& message);
 nlohmann::json to_json(const OpenReply& message);
@@ -208,6 +249,7 @@ nlohmann::json to_json(const CloseRequest& message);
 nlohmann::json to_json(const StatusRequest& message);
 nlohmann::json to_json(const StatusReply& message);
 nlohmann::json to_json(const ListReply& message);
+nlohmann::json to_json(const InspectReply& message);
 
 template <typename T>
 T from_json(const nlohmann::json& object);
@@ -236,6 +278,8 @@ template <>
 StatusReply from_json<StatusReply>(const nlohmann::json& object);
 template <>
 ListReply from_json<ListReply>(const nlohmann::json& object);
+template <>
+InspectReply from_json<InspectReply>(const nlohmann::json& object);
 
 /// Whether `text` is a generation: 32 lower-case hex digits (random_hex_128()).
 bool is_generation(std::string_view text);

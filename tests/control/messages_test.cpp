@@ -66,6 +66,23 @@ ListReply list_reply() {
   return {{{"tools", kGeneration, "a:1", Health::serving}}};
 }
 
+InspectReply inspect_reply() {
+  return {.image = "a:1",
+          .digest = kDigest,
+          .media_type = "application/x",
+          .platform = "linux/amd64",
+          .created = "2026-01-31T12:00:00Z",
+          .layers = {{.number = 0,
+                      .digest = kDigest,
+                      .media_type = "application/y",
+                      .size_bytes = 7,
+                      .format = "tar+gzip",
+                      .access = LayerAccess::with_index,
+                      .stream_size_bytes = 9,
+                      .spans = 1}},
+          .indexes = {{.layer = 0, .identity = "sha256:x", .size_bytes = 8, .spans = 1}}};
+}
+
 template <typename T>
 void expect_round_trip(const T& message, const json& expected) {
   EXPECT_EQ(to_json(message), expected);
@@ -135,6 +152,13 @@ TEST(Messages, OpenRequestNamesOnlyWhatALayoutHas) {
   json many;
   for (size_t i = 0; i <= kMaxLayoutFiles; ++i) many[fmt::format("blobs/sha256/{:064x}", i)] = 0;
   EXPECT_THAT(with_layout(many), HasSubstr("'layout' must have 200 files at most"));
+}
+
+TEST(Messages, InspectReplyCarriesEverything) {
+  const json object = to_json(inspect_reply());
+  EXPECT_EQ(to_json(from_json<InspectReply>(object)), object);
+  EXPECT_EQ(object["layers"][0]["access"], "with_index");
+  EXPECT_EQ(object["indexes"][0]["layer"], 0);
 }
 
 TEST(Messages, LeaveOutWhatIsNotSet) {
@@ -221,6 +245,13 @@ TEST(Interface, DeclaresTheMembersOfEveryMessage) {
   json open = to_json(open_reply());
   open.update(to_json(OpenProgress{"a", 1, 2}));
   EXPECT_EQ(declared("pinned: ?string) -> ("), members(open));
+  EXPECT_EQ(declared("method Inspect("), members(to_json(open_request())));
+  json inspect = to_json(inspect_reply());
+  EXPECT_EQ(declared("type Layer ("), members(inspect["layers"][0]));
+  EXPECT_EQ(declared("type Index ("), members(inspect["indexes"][0]));
+  inspect.update(to_json(OpenProgress{"a", 1, 2}));
+  const std::string_view text = interface_description();
+  EXPECT_EQ(declared(std::string(text.substr(text.find("method Inspect("), 88))), members(inspect));
 }
 
 TEST(Interface, DeclaresTheNamesOfEveryEnum) {
