@@ -9,6 +9,7 @@
 #include "control/messages.h"
 #include "daemon/collector.h"
 #include "daemon/index_command.h"
+#include "daemon/inspect.h"
 
 namespace erofs_oci {
 namespace {
@@ -142,6 +143,14 @@ std::vector<Method> control_methods(MountTable& mounts, Store& store) {
 Method index_method(ImageAccess access) {
   return {.name = "Index", .right = Method::Right::owner, .handler = [access](Call& call) {
             return index(access, call);
+          }};
+}
+
+Method inspect_method(const ImageAccess& access) {
+  return {.name = "Inspect", .right = Method::Right::owner, .handler = [access](Call& call) {
+            auto request = from_json<OpenRequest>(call.parameters);
+            const OpenInput input = open_input(call, request);
+            return to_json(inspect(input, access, progress_of(call)));
           }};
 }
 

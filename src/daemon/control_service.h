@@ -15,4 +15,7 @@ std::vector<Method> control_methods(MountTable& mounts, Store& store);
 /// Index, of a daemon for one command: it builds in its own process.
 Method index_method(ImageAccess access);
 
+/// Inspect, over images that are opened by `access`, which outlives its use.
+Method inspect_method(const ImageAccess& access);
+
 }  // namespace erofs_oci
