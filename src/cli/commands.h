@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "cli/source_argument.h"
 #include "config/definition.h"
 
 namespace erofs_oci {
@@ -18,6 +19,12 @@ int check_command(const std::string& name_or_file, bool online);
 /// Removes from the daemon's store what no definition names and no mount needs.
 int cache_gc_command(bool dry_run);
 int run_command(const std::string& file);
+struct InspectOptions {
+  std::string source;  ///< an image, or NAME|FILE.toml of a definition
+  SourceOptions image;
+  bool json = false;
+};
+int inspect_command(const InspectOptions& options);
 int export_command(const std::string& name_or_file, const std::string& socket);
 
 /// The definition NAME of /etc/erofs-oci, or the one in a file where the argument has a '/' or ends in ".toml".

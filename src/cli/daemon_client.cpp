@@ -77,7 +77,7 @@ void add_files(Request& request, FdList& fds) {
 
 /// Once more with each file of a layout that the daemon finds it needs.
 template <typename Request>
-json call_with_layout(Client& client, const char* method, Request& request, FdList& fds,
+json call_with_layout(Client& client, std::string_view method, Request& request, FdList& fds,
                       std::chrono::milliseconds silence, const ProgressSink& progress) {
   LayoutRounds rounds(parse_image_source(request.definition.image));
   const auto on_progress = [&](const json& parameters) { progress(from_json<OpenProgress>(parameters)); };
@@ -95,13 +95,22 @@ json call_with_layout(Client& client, const char* method, Request& request, FdLi
 OpenReply DaemonClient::open(const Definition& definition, const std::optional<Digest>& pinned,
                              const ProgressSink& progress) {
   check_capabilities(definition);
+  return from_json<OpenReply>(call_with_files("Open", definition, pinned, progress));
+}
+
+InspectReply DaemonClient::inspect(const Definition& definition, const ProgressSink& progress) {
+  return from_json<InspectReply>(call_with_files("Inspect", definition, std::nullopt, progress));
+}
+
+/// Opens what the definition names, and more as the daemon finds out that it needs it.
+json DaemonClient::call_with_files(std::string_view method, const Definition& definition,
+                                   const std::optional<Digest>& pinned, const ProgressSink& progress) {
   FdList fds;
   OpenRequest request;
   request.definition = definition;
   request.pinned = pinned;
   add_files(request, fds);
-  return from_json<OpenReply>(
-      call_with_layout(client_, "Open", request, fds, definition.start_timeout + kOpenGrace, progress));
+  return call_with_layout(client_, method, request, fds, definition.start_timeout + kOpenGrace, progress);
 }
 
 IndexReply DaemonClient::index(IndexRequest request, const UniqueFd& output, const UniqueFd& zinfo,

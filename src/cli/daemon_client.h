@@ -29,11 +29,16 @@ class DaemonClient {
   /// Likewise, has it build an index. `output` and `zinfo` are open for writing, or not open.
   IndexReply index(IndexRequest request, const UniqueFd& output, const UniqueFd& zinfo, const ProgressSink& progress);
   CollectReply collect(const CollectRequest& request);
+  /// Says what the image is made of; what is opened is given back.
+  InspectReply inspect(const Definition& definition, const ProgressSink& progress);
   void serve(const ServeRequest& request, const std::vector<UniqueFd>& fds);
   void close(const std::string& name, const std::optional<std::string>& generation);
   std::vector<MountStatus> status(const std::optional<std::string>& name);
 
  private:
+  nlohmann::json call_with_files(std::string_view method, const Definition& definition,
+                                 const std::optional<Digest>& pinned, const ProgressSink& progress);
+
   Client client_;
 };
 

@@ -44,6 +44,12 @@ int main(int argc, char** argv) {
   check->add_option("NAME|FILE", name)->required();
   check->add_flag("--online", flag, "Ask the registry, and open the image as a mount would");
   check->callback([&] { code = check_command(name, flag); });
+  InspectOptions inspected;
+  auto* inspect = app.add_subcommand("inspect", "Show what an image is made of");
+  inspect->add_option("SOURCE", inspected.source, "Image, or NAME or FILE.toml of a definition")->required();
+  add_source_options(*inspect, inspected.image);
+  inspect->add_flag("--json", inspected.json, "For programs");
+  inspect->callback([&] { code = inspect_command(inspected); });
   auto* run = app.add_subcommand("run", "Mount FILE.toml without the service, until SIGTERM or SIGINT");
   run->add_option("FILE", name)->required();
   run->callback([&] { code = run_command(name); });

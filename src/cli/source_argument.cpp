@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "config/definition_file.h"
 #include "config/image_source.h"
+#include "config/rules.h"
 
 namespace erofs_oci {
 namespace {
@@ -41,12 +42,14 @@ Definition definition_of_source(const std::string& source, const SourceOptions& 
   if (source.ends_with(".toml") || is_defined(source)) {
     definition = definition_of(source);
   } else {
-    definition.name = "source";
+    definition.name = kSourceName;
     definition.image = absolute_source(source);
     definition.mountpoint = "/nowhere";  // nobody mounts it
     with_context(source, [&] { parse_image_source(definition.image); });
   }
-  if (!options.platform.empty()) definition.platform = options.platform;
+  if (!options.platform.empty()) {
+    definition.platform = with_context("--platform", [&] { return platform_rule(options.platform); });
+  }
   if (!options.layer.empty()) definition.layer = options.layer;
   if (!options.ca.empty()) definition.registry.ca = fs::absolute(options.ca);
   if (!options.credential.empty()) definition.registry.credential = fs::absolute(options.credential);

@@ -17,6 +17,9 @@ struct SourceOptions {
   bool insecure = false;
 };
 
+/// The name of a definition that is made of an image by itself.
+constexpr const char* kSourceName = "source";
+
 /// What SOURCE stands for: the definition in a FILE.toml, the one of a NAME, or an image by itself. Options
 /// go before the keys of a definition. Paths may be relative. Error invalid or not_found in words.
 Definition definition_of_source(const std::string& source, const SourceOptions& options);
