@@ -45,10 +45,21 @@ std::string without_time(std::string reason) {
   return is_time ? reason.erase(begin, end + 3 - begin) : reason;
 }
 
+/// As OpenSSL puts it, which has no code of its own in curl.
+bool speaks_no_tls(CURLcode code, std::string_view reason) {
+  return code == CURLE_SSL_CONNECT_ERROR && (reason.find("wrong version number") != std::string_view::npos ||
+                                             reason.find("packet length too long") != std::string_view::npos);
+}
+
 }  // namespace
 
 Error curl_error(CURLcode code, int os_errno, std::string_view host, const char* message) {
   const char* reason = *message != '\0' ? message : ::curl_easy_strerror(code);
+  if (speaks_no_tls(code, reason))
+    return Error(ErrorKind::unavailable, EPROTO,
+                 fmt::format("{}: answers HTTPS with something else ({}); if it speaks plain HTTP, "
+                             "registry.insecure = true allows that",
+                             host, printable(without_time(reason))));
   return Error(kind_of(code), errno_of(code, os_errno),
                fmt::format("{}: {}", host, printable(without_time(reason))));
 }

@@ -29,11 +29,16 @@ auto with_json_errors(std::string_view name, Body&& body) {
   }
 }
 
+constexpr size_t kShownOfText = 40;
+
 Json parse_object(std::string_view text) {
   if (text.size() > kManifestLimit) {
     throw make_error(ErrorKind::corrupt, "longer than {}", human_size(kManifestLimit));
   }
-  Json json = Json::parse(text);
+  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded())
+    throw make_error(ErrorKind::corrupt, "is not JSON: it begins with '{}'; is this a registry?",
+                     printable(text.substr(0, kShownOfText)));
   if (!json.is_object()) throw Error(ErrorKind::corrupt, "not a JSON object");
   return json;
 }
@@ -171,8 +176,11 @@ size_t select_layer(const std::vector<Descriptor>& layers, std::string_view whic
   if (const auto number = parse_u64(which)) {
     if (*number < count) return *number;
     if (count == 0) throw make_error(ErrorKind::not_found, "image {} has no layers", name);
-    throw make_error(ErrorKind::not_found, "image {} has {} layer{}, 0 to {}; layer {} was asked for", name,
-                     count, count == 1 ? "" : "s", count - 1, *number);
+    if (count == 1)
+      throw make_error(ErrorKind::not_found,
+                       "image {} has one layer, which is number 0; layer {} was asked for", name, *number);
+    throw make_error(ErrorKind::not_found, "image {} has {} layers, 0 to {}; layer {} was asked for", name,
+                     count, count - 1, *number);
   }
   const Digest digest = Digest::parse(which);
   for (size_t i = 0; i < count; ++i) {

@@ -47,6 +47,10 @@ http::Task<Answer> Repository::get(const Get& get) {
   throw *failure;
 }
 
+bool Repository::has_answered() const {
+  return std::ranges::any_of(hosts_, [](const auto& host) { return host->has_answered(); });
+}
+
 http::Task<Answer> Repository::get_patiently(Get get) {
   Retry retry(settings_.retry);
   while (true) {
@@ -57,6 +61,9 @@ http::Task<Answer> Repository::get_patiently(Get get) {
       if (answer.response.ok()) co_return answer;
       failure = failure_of(answer.response);
     } catch (const Error& error) {
+      // It never spoke TLS: asking again will not help. One that did may do so again.
+      if (error.errno_value() == EPROTO && !has_answered())
+        throw Error(ErrorKind::invalid, EPROTO, error.what());
       failure = Failure{error, std::nullopt};
     }
     co_await engine_.sleep_for(retry.delay_after(*failure), get.group);

@@ -63,6 +63,8 @@ class Repository {
   const std::string& name() const { return name_; }
 
  private:
+  bool has_answered() const;
+
   struct Document {
     std::string text;
     std::string content_type;

@@ -171,6 +171,11 @@ TEST(SelectPlatform, SaysWhatThereIs) {
   EXPECT_STREQ(error.what(), "it has no manifest for linux/s390x; it has: linux/amd64, linux/arm64");
 }
 
+TEST(Manifest, SaysHowSomethingThatIsNoJsonBegins) {
+  EXPECT_STREQ(error_of([] { parse_manifest("<html><title>Login</title>", "X"); }).what(),
+               "X: is not JSON: it begins with '<html><title>Login</title>'; is this a registry?");
+}
+
 TEST(SelectLayer, TakesANumberOrADigest) {
   const Manifest parsed =
       parse_manifest(manifest(layer("1", digit('1')) + "," + layer("2", digit('2'))), "m");
@@ -179,6 +184,9 @@ TEST(SelectLayer, TakesANumberOrADigest) {
 }
 
 TEST(SelectLayer, SaysWhatThereIs) {
+  const Manifest one = parse_manifest(manifest(layer("1")), "m");
+  EXPECT_STREQ(error_of([&] { select_layer(one.layers, "7", "X"); }).what(),
+               "image X has one layer, which is number 0; layer 7 was asked for");
   const Manifest three = parse_manifest(manifest(layer("1") + "," + layer("1") + "," + layer("1")), "m");
   EXPECT_STREQ(error_of([&] { select_layer(three.layers, "7", "X"); }).what(),
                "image X has 3 layers, 0 to 2; layer 7 was asked for");

@@ -291,6 +291,15 @@ TEST_F(NginxTest, ARegistryThatSpokeHttpsIsNotAskedOverPlainHttpLater) {
   EXPECT_EQ(log_count(fmt::format("HTTP/1.1 {} 307", port_)), 0u);
 }
 
+TEST_F(NginxTest, APlainHttpPortIsToldAtOnce) {
+  const auto reference = Reference::parse(fmt::format("127.0.0.1:{}/team/tools:1", plain_port_));
+  const auto repository = std::make_shared<Repository>(engine_, reference, settings_);
+  const auto begin = std::chrono::steady_clock::now();
+  const Error error = error_of([&] { engine_.run(repository->resolve(reference, Platform::host())); });
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
+  EXPECT_THAT(error.what(), HasSubstr("registry.insecure = true allows that"));
+}
+
 TEST_F(NginxTest, ALayerElsewhereIsTakenByHttpsOnlyUnlessInsecure) {
   const std::vector<std::string> urls{fmt::format("http://127.0.0.1:{}/blob", plain_port_)};
   const char* absent = "team/absent";
