@@ -132,6 +132,13 @@ bool Connection::wait(Deadline deadline) const {
   return poll_until(POLLIN, deadline);
 }
 
+bool Connection::wait_for_hangup(int end) const {
+  pollfd entries[] = {{socket_.get(), 0, 0}, {end, POLLIN, 0}};  // POLLHUP comes unasked
+  while (::poll(entries, std::size(entries), -1) < 0 && errno == EINTR) {
+  }
+  return (entries[0].revents & (POLLHUP | POLLERR)) != 0;
+}
+
 std::optional<Message> Connection::receive(Deadline deadline) {
   std::string text;
   std::vector<UniqueFd> fds;

@@ -55,7 +55,7 @@ bool is_interruption(const Error& error);
 
 /// A stream of messages over an AF_UNIX socket: JSON and a NUL byte each, descriptors as SCM_RIGHTS
 /// (https://varlink.org/Method-Call). After an Error the stream may stand within a message, so it is of no
-/// further use. One thread at a time, but for stop_reading().
+/// further use. One thread at a time, but for stop_reading() and wait_for_hangup().
 class Connection {
  public:
   explicit Connection(UniqueFd socket, MessageLimits limits = {})
@@ -72,6 +72,9 @@ class Connection {
 
   /// Waits for the first byte of a message or the end of the stream; false when `deadline` passes.
   bool wait(Deadline deadline) const;
+
+  /// Waits until the peer has closed the stream, or `end` is readable; true for the former. Thread-safe.
+  bool wait_for_hangup(int end) const;
 
   /// The next message; nullopt where the peer has ended the stream between two. Error corrupt for what is no
   /// message or breaks a limit, unavailable at `deadline`.

@@ -18,6 +18,9 @@ struct Call {
   PeerCredentials peer;
   bool more = false;     ///< the caller takes a stream of replies
   std::stop_token stop;  ///< the server stops: give up with Error unavailable
+  /// The server stops, or the caller has left: give up what is done for the caller alone. Of waits_long
+  /// methods.
+  std::stop_token left;
   std::string subject;   ///< set by the handler, for the log: the mount that the call is about
   /// Sends a reply that is not the last, where the caller asked for more; else does nothing. Error
   /// unavailable where the caller is gone or does not read.
@@ -45,6 +48,7 @@ struct Method {
   Right right = Right::owner;
   Replies replies = Replies::one;
   Handler handler;
+  bool waits_long = false;  ///< somebody watches meanwhile whether the caller is there
 };
 
 }  // namespace erofs_oci

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/session.h"
 
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <thread>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -46,6 +51,26 @@ json describe_interface(const json& parameters) {
   if (*name == kServiceInterface) return {{"parameters", {{"description", service_description()}}}};
   return service_error_reply("InterfaceNotFound", "interface", name->get_ref<const std::string&>());
 }
+
+/// Requests a stop as soon as the peer hangs up, on a thread of its own, as long as it lives.
+class HangupWatch {
+ public:
+  HangupWatch(const Connection& connection, std::stop_source& stop)
+      : end_(::eventfd(0, EFD_CLOEXEC)), watcher_([this, &connection, &stop] {
+          ::pthread_setname_np(::pthread_self(), "hangup");
+          if (connection.wait_for_hangup(end_.get())) stop.request_stop();
+        }) {}
+  ~HangupWatch() {
+    const uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = ::write(end_.get(), &one, sizeof one);
+  }
+  HangupWatch(const HangupWatch&) = delete;
+  HangupWatch& operator=(const HangupWatch&) = delete;
+
+ private:
+  const UniqueFd end_;
+  std::jthread watcher_;  // last: joined before the rest goes
+};
 
 }  // namespace
 
@@ -117,11 +142,16 @@ json Session::reply_of_service(const Request& request) const {
 }
 
 json Session::run_handler(const Method& method, Request& request, const std::stop_token& stop) {
+  std::stop_source left;
+  const std::stop_callback stopping(stop, [&] { left.request_stop(); });
+  std::optional<HangupWatch> watch;
+  if (method.waits_long) watch.emplace(connection_, left);
   Call call{.parameters = std::move(request.parameters),
             .fds = std::move(request.fds),
             .peer = connection_.peer(),
             .more = request.more,
             .stop = stop,
+            .left = left.get_token(),
             .subject = {},
             .progress = {},
             .at_end = [this](std::function<void()> ending) { endings_.push_back(std::move(ending)); }};

@@ -246,6 +246,25 @@ TEST_F(ServerTest, DoesWhatAHandlerLeftForTheEndOfTheConnection) {
   EXPECT_EQ(end.wait_for(20s), std::future_status::ready);
 }
 
+TEST_F(ServerTest, TellsAHandlerThatWaitsLongWhenItsCallerLeaves) {
+  std::promise<void> began;
+  std::promise<bool> told;
+  serve({{"Wait", Method::Right::owner, Method::Replies::one,
+          [&](Call& call) {
+            began.set_value();
+            for (int i = 0; i < 2000 && !call.left.stop_requested(); ++i) std::this_thread::sleep_for(10ms);
+            told.set_value(call.left.stop_requested() && !call.stop.stop_requested());
+            return json::object();
+          },
+          true}});
+  std::jthread caller([&] {
+    Client one = client();
+    EXPECT_THROW(one.call("Wait", json::object(), {}, deadline_in(1s)), Error);
+  });
+  began.get_future().wait();
+  EXPECT_TRUE(told.get_future().get());
+}
+
 TEST_F(ServerTest, NamesItsThreads) {
   serve({{"Look", Method::Right::anyone, Method::Replies::one, [](Call&) {
             return json{{"acceptor", has_thread("acceptor")}, {"control", has_thread("control")}};
