@@ -66,7 +66,7 @@ std::vector<Removed> collect_garbage(Store& store, const Needed& needed, bool dr
   for (const std::string& mount : needed.mounts) {
     const auto binding = store.find_binding(mount);
     if (!binding) continue;
-    files.insert(binding->tarindex);
+    if (binding->tarindex) files.insert(*binding->tarindex);
     if (binding->zinfo) files.insert(*binding->zinfo);
   }
   const auto of_manifest = [&](std::string_view ending) {

@@ -52,6 +52,7 @@ OpenInput open_input(Call& call, Request& request) {
     input.credentials = registry::read_memory_file(credentials);
   }
   input.stop = call.stop;
+  input.left = call.left;
   input.definition = std::move(request.definition);
   call.subject = input.definition.name;
   return input;
@@ -119,8 +120,10 @@ json list(MountTable& mounts) {
 std::vector<Method> control_methods(MountTable& mounts, Store& store) {
   using enum Method::Right;
   std::vector<Method> methods;
-  methods.push_back(
-      {.name = "Open", .right = owner, .handler = [&](Call& call) { return open(mounts, call); }});
+  methods.push_back({.name = "Open",
+                     .right = owner,
+                     .handler = [&](Call& call) { return open(mounts, call); },
+                     .waits_long = true});
   methods.push_back(
       {.name = "Serve", .right = owner, .handler = [&](Call& call) { return serve(mounts, call); }});
   methods.push_back({.name = "Close", .right = owner, .handler = [&](Call& call) {

@@ -157,7 +157,8 @@ int run_daemon(const DaemonOptions& options) {
   http::Engine engine({.transfers_per_host = settings.connections_per_host});
   IndexWorkers index_workers(options.state_dir, runtime_folder());
   SourceOpener opener(engine, loader, workers, store,
-                      options.is_private() ? build_in_process(store) : index_workers.as_build());
+                      options.is_private() ? build_in_process(store) : index_workers.as_build(),
+                      options.is_private() ? ".command-" : "");
   MountTable mounts(opener, manager, std::move(passed));
   std::vector<Method> methods = control_methods(mounts, store);
   methods.push_back(inspect_method({engine, workers, store}));

@@ -11,7 +11,10 @@ registry::Platform wanted_platform(const Definition& definition) {
   return definition.platform ? registry::Platform::parse(*definition.platform) : registry::Platform::host();
 }
 
-Error given_up() { return Error(ErrorKind::unavailable, ECANCELED, "the daemon is stopping"); }
+Error given_up() {
+  return Error(ErrorKind::unavailable, ECANCELED,
+               "given up, since the daemon is stopping or its client has left");
+}
 
 std::vector<Digest> Image::diff_ids() {
   const std::string text = config();

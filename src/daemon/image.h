@@ -56,7 +56,7 @@ class Image {
 /// The definition's, or this host's.
 registry::Platform wanted_platform(const Definition& definition);
 
-/// What opening ends with when the daemon is told to stop.
+/// What opening ends with when the daemon is told to stop, or its client leaves.
 Error given_up();
 
 /// `rootfs.diff_ids` of an image configuration (OCI image-spec, config.md). Error corrupt where the number

@@ -2,6 +2,7 @@
 #include "daemon/layer_assembler.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -149,28 +150,43 @@ uint32_t LayerAssembler::check_super(const SingleLayer& layer, const DeviceParts
   return super.block_size < 4096 ? 512 : 4096;
 }
 
-/// Nothing in a tarindex names its layer. At the first start its files are compared with the layer's tar
-/// headers, and what belonged together is recorded; later starts compare with the record.
+/// Nothing in a tarindex or zinfo names its layer. At the first start they are compared with the layer by
+/// samples, and what belonged together is recorded; as long as that is the same, later starts need not.
 void LayerAssembler::check_binding(const OpenInput& input, const SingleLayer& layer, const IndexFiles& index,
                                    const DeviceParts& parts, const StageSink& stage) {
-  if (!index.tarindex || input.pinned) return;
-  const std::string& name = input.definition.name;
+  if ((!index.tarindex && !index.zinfo) || input.pinned) return;
+  const std::string name = binding_prefix_ + input.definition.name;
   std::optional<Binding> binding;
   if (layer.digest) {
-    binding = Binding{*layer.digest, index.tarindex->digest, std::nullopt};
+    binding = Binding{*layer.digest, std::nullopt, std::nullopt};
+    if (index.tarindex) binding->tarindex = index.tarindex->digest;
     if (index.zinfo) binding->zinfo = index.zinfo->digest;
-    const auto recorded = store_.find_binding(name);
-    if (recorded == binding) return;
-    if (recorded && recorded->tarindex == binding->tarindex && recorded->layer != binding->layer) {
-      throw make_error(
-          ErrorKind::corrupt,
-          "{} was made for layer {}, but {} now has {}: make the tarindex anew, or name the image by digest",
-          index.tarindex_name, to_string(recorded->layer), input.definition.image, to_string(binding->layer));
-    }
+    if (store_.find_binding(name) == binding) return;
   }
   stage({.stage = "checking the index"});
-  check_samples(index, parts);
+  check_windows(index, parts);
+  if (index.tarindex) check_samples(index, parts);
   if (binding) store_.put_binding(name, *binding);
+}
+
+/// The window of a span is seen to be right when the span before it is decoded. Of the whole layer that would
+/// take all of it; so it is done of a few, those of the samples first, and of the others when they are read.
+void LayerAssembler::check_windows(const IndexFiles& index, const DeviceParts& parts) {
+  if (!index.zinfo) return;
+  const auto& stream = parts.streams[0];
+  const SpanTable& spans = *stream->spans;
+  std::set<size_t> before;
+  for (size_t i = 1; i <= kSamples && spans.span_count() > 1; ++i)
+    before.insert(i * (spans.span_count() - 1) / kSamples - (i == kSamples ? 1 : 0));
+  if (index.tarindex) {
+    for (const TarSample& sample : pick_samples(index.tarindex->file.get(), index.tarindex_name, kSamples)) {
+      if (sample.header_offset >= spans.stream_size()) continue;  // check_samples refuses it in words
+      const size_t span = spans.find(sample.header_offset);
+      if (span != 0) before.insert(span - 1);
+    }
+  }
+  for (const size_t span : before) loader_.load(stream, span, Priority::foreground, [](const SpanResult&) {});
+  for (const size_t span : before) read_stream(loader_, stream, {spans.output(span).offset, 1});
 }
 
 void LayerAssembler::check_samples(const IndexFiles& index, const DeviceParts& parts) {
@@ -185,9 +201,8 @@ void LayerAssembler::check_samples(const IndexFiles& index, const DeviceParts& p
                  [](const SpanResult&) {});
   }
   for (const TarSample& sample : samples) {
-    with_context(index.tarindex_name, [&] {
-      check_sample(sample, read_stream(loader_, stream, {sample.header_offset, kTarBlock}));
-    });
+    const auto block = read_stream(loader_, stream, {sample.header_offset, kTarBlock});
+    with_context(index.tarindex_name, [&] { check_sample(sample, block); });
   }
 }
 

@@ -32,7 +32,9 @@ struct AssembledLayer {
 /// belong together. Thread-safe.
 class LayerAssembler {
  public:
-  LayerAssembler(SpanLoader& loader, Store& store) : loader_(loader), store_(store) {}
+  /// Bindings are kept under a mount's name behind `binding_prefix`.
+  LayerAssembler(SpanLoader& loader, Store& store, std::string binding_prefix)
+      : loader_(loader), store_(store), binding_prefix_(std::move(binding_prefix)) {}
 
   /// Throws Error.
   AssembledLayer assemble(const OpenInput& input, const SingleLayer& layer, const StageSink& stage);
@@ -49,11 +51,13 @@ class LayerAssembler {
   static uint64_t measure(const SingleLayer& layer, const Zinfo& zinfo);
   void check_binding(const OpenInput& input, const SingleLayer& layer, const IndexFiles& index,
                      const DeviceParts& parts, const StageSink& stage);
+  void check_windows(const IndexFiles& index, const DeviceParts& parts);
   void check_samples(const IndexFiles& index, const DeviceParts& parts);
   uint32_t check_super(const SingleLayer& layer, const DeviceParts& parts);
 
   SpanLoader& loader_;
   Store& store_;
+  const std::string binding_prefix_;
 };
 
 }  // namespace erofs_oci

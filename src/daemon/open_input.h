@@ -31,6 +31,7 @@ struct OpenInput {
   std::optional<Digest> pinned;
   std::shared_ptr<MountHealth> health;
   std::stop_token stop;  ///< give up, with Error unavailable
+  std::stop_token left;  ///< likewise, but an index that is being built may be of use to the next
 };
 
 /// Told what is being done: "resolving", "building the index".

@@ -76,7 +76,7 @@ void RegistryImage::ask(const OpenInput& input, Store& store, const StageSink& s
   stage({.stage = "resolving"});
   try {
     const auto asked = std::make_shared<registry::Repository>(engine_, reference_, patient);
-    const std::stop_callback stopping(input.stop, [&] { registry::Repository::cancel(asked, given_up()); });
+    const std::stop_callback stopping(input.left, [&] { registry::Repository::cancel(asked, given_up()); });
     resolved_ = engine_.run(asked->resolve(exact, registry::Platform::parse(platform_)));
     repository_ = known ? std::make_shared<registry::Repository>(engine_, reference_, access_) : asked;
     store.put_manifest(resolved_.manifest_digest, resolved_.manifest_json);
@@ -93,9 +93,14 @@ void RegistryImage::ask(const OpenInput& input, Store& store, const StageSink& s
 LayerBlob RegistryImage::open_layer(size_t number, Preflight preflight) {
   const registry::Descriptor& descriptor = layers()[number];
   const bool ask = preflight == Preflight::ask && !offline_;
+  {
+    MutexLock lock(mutex_);
+    if (given_up_) throw *given_up_;
+  }
   auto blob = ask ? engine_.run(registry::Blob::open(repository_, descriptor, reading_))
                   : registry::Blob::assume(repository_, descriptor, reading_);
   MutexLock lock(mutex_);
+  if (given_up_) throw *given_up_;
   opened_.push_back(blob);
   return {blob, blob};
 }
@@ -103,6 +108,7 @@ LayerBlob RegistryImage::open_layer(size_t number, Preflight preflight) {
 void RegistryImage::give_up(const Error& reason) {
   registry::Repository::cancel(repository_, reason);
   MutexLock lock(mutex_);
+  given_up_ = reason;
   for (const auto& blob : opened_) blob->fail_pending(reason);
 }
 

@@ -46,6 +46,7 @@ class RegistryImage : public Image {
   registry::ResolvedImage resolved_;
   bool offline_ = false;
   Mutex mutex_;
+  std::optional<Error> given_up_ GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<registry::Blob>> opened_ GUARDED_BY(mutex_);
 };
 

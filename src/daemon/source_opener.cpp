@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/source_opener.h"
 
+#include <pthread.h>
+
 #include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -57,6 +62,30 @@ std::vector<size_t> indexed_layers(const ImageIndex& index, const Image& image, 
   return numbers;
 }
 
+/// Runs a function at a time, on a thread of its own, unless it is destroyed before.
+class Alarm {
+ public:
+  Alarm(std::chrono::steady_clock::time_point time, std::function<void()> ring)
+      : thread_([this, time, ring = std::move(ring)](const std::stop_token& stop) {
+          ::pthread_setname_np(::pthread_self(), "alarm");
+          std::unique_lock lock(mutex_);
+          wake_.wait_until(lock, stop, time, [] { return false; });
+          if (!stop.stop_requested()) ring();
+        }) {}
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  std::jthread thread_;  // last: joined before the rest goes
+};
+
+Error too_slow(const Definition& definition) {
+  return Error(
+      ErrorKind::unavailable, ETIMEDOUT,
+      fmt::format("not opened within start_timeout ({} s)",
+                  std::chrono::duration_cast<std::chrono::seconds>(definition.start_timeout).count()));
+}
+
 }  // namespace
 
 IndexKey index_key(const Definition& definition, const Image& image) {
@@ -68,10 +97,12 @@ IndexKey index_key(const Definition& definition, const Image& image) {
 OpenedSource SourceOpener::open(OpenInput input, const StageSink& stage) {
   const ImageSource source = parse_image_source(input.definition.image);
   if (source.kind == ImageKind::file) return open_layer(input, local_layer(input, source.location), stage);
+  const auto deadline = std::chrono::steady_clock::now() + input.definition.start_timeout;
   const auto image = open_image(input, {engine_, workers_, store_}, stage);
   if (image->layers().empty()) throw make_error(ErrorKind::not_found, "{} has no layers", image->name());
-  const std::stop_callback stopping(input.stop, [&] { image->give_up(given_up()); });
+  const std::stop_callback stopping(input.left, [&] { image->give_up(given_up()); });
   if (needs_index(input.definition, *image)) return open_indexed(input, *image, stage);
+  const Alarm alarm(deadline, [&] { image->give_up(too_slow(input.definition)); });
   return open_layer(input, image_layer(input, *image), stage);
 }
 

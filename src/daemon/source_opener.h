@@ -35,8 +35,16 @@ using IndexBuild =
 /// they belong together, so that what is wrong is refused at start, in words. Thread-safe.
 class SourceOpener {
  public:
-  SourceOpener(http::Engine& engine, SpanLoader& loader, WorkerPool& workers, Store& store, IndexBuild build)
-      : engine_(engine), loader_(loader), workers_(workers), store_(store), build_(std::move(build)) {}
+  /// Bindings are kept under a mount's name behind `binding_prefix`: a command that serves a file by itself
+  /// must not share those of the service.
+  SourceOpener(http::Engine& engine, SpanLoader& loader, WorkerPool& workers, Store& store, IndexBuild build,
+               std::string binding_prefix = "")
+      : engine_(engine),
+        loader_(loader),
+        workers_(workers),
+        store_(store),
+        build_(std::move(build)),
+        assembler_(loader, store, std::move(binding_prefix)) {}
 
   /// Blocks for as long as the registry takes, start_timeout at most, and an index takes to be built. Throws
   /// Error, and FilesWanted as open_image() does.
@@ -55,8 +63,8 @@ class SourceOpener {
   SpanLoader& loader_;
   WorkerPool& workers_;
   Store& store_;
-  LayerAssembler assembler_{loader_, store_};
   const IndexBuild build_;
+  LayerAssembler assembler_;
 };
 
 /// Of the whole image, or of the layer that the definition asks for.

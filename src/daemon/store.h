@@ -17,7 +17,7 @@ namespace erofs_oci {
 /// noticed.
 struct Binding {
   Digest layer;
-  Digest tarindex;
+  std::optional<Digest> tarindex;
   std::optional<Digest> zinfo;
   friend bool operator==(const Binding&, const Binding&) = default;
 };

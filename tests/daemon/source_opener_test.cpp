@@ -128,6 +128,21 @@ TEST_F(SourceOpenerTest, ZinfoAloneIsACompressedErofsImage) {
               HasSubstr("is not an EROFS image"));
 }
 
+TEST_F(SourceOpenerTest, RefusesAZinfoWithADamagedWindow) {
+  std::string zinfo = text("layer.zinfo");
+  zinfo[12 + 2 * (17 + kWindowSize) - 5] ^= 0x55;  // the window of its second and last span
+  const std::string damaged = write("damaged.zinfo", as_bytes(zinfo));
+  EXPECT_THAT(refusal(input(kData + "/layer.tar.gz", kData + "/layer.erofs", damaged)),
+              HasSubstr("damaged.zinfo: its window of span 1 is not what span 0"));
+}
+
+TEST_F(SourceOpenerTest, BlamesTheZinfoThatIsOfAnotherLayer) {
+  const std::string other = kData + "/members.zinfo";
+  const std::string words = refusal(input(kData + "/layer.tar.gz", kData + "/layer.erofs", other));
+  EXPECT_THAT(words, HasSubstr("members.zinfo: "));
+  EXPECT_THAT(words, ::testing::Not(HasSubstr("layer.erofs: ")));
+}
+
 TEST_F(SourceOpenerTest, RefusesAnImageThatIsCutShort) {
   std::string image = text("layer.erofs");
   const std::string whole = write("whole.erofs", as_bytes(image));
