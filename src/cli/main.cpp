@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/index_command.h"
+#include "cli/notify.h"
 
 using namespace erofs_oci;
 
@@ -84,7 +85,10 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   } catch (const Error& error) {
-    log(LogLevel::error, std::string("erofs-oci: ") + error.what());
+    const std::string message = std::string("erofs-oci: ") + error.what();
+    // Twice: the journal cannot always tell which unit the last line of a process came from.
+    log(LogLevel::error, message);
+    notify_status(message);
     return 1;
   }
   return code;

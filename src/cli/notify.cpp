@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <string_view>
@@ -12,7 +13,10 @@
 
 namespace erofs_oci {
 
-void notify_service_manager(const std::string& message) {
+void notify_status(std::string line) {
+  // A line of its own would be another variable.
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  const std::string message = "STATUS=" + line;
   const char* const variable = std::getenv("NOTIFY_SOCKET");
   if (variable == nullptr) return;
   const std::string_view path(variable);

@@ -5,9 +5,9 @@
 
 namespace erofs_oci {
 
-/// Sends "STATUS=…" to the service manager that started this program (sd_notify(3), "Standalone
-/// Implementations"); does nothing where none did. What cannot be sent is not an error: the work does not
-/// depend on it.
-void notify_service_manager(const std::string& message);
+/// What `systemctl status` shows beside "Status:", one line; empty: nothing. Does nothing where no service
+/// manager started this program (sd_notify(3), "Standalone Implementations"). What cannot be sent is not an
+/// error: the work does not depend on it.
+void notify_status(std::string line);
 
 }  // namespace erofs_oci

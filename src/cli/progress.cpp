@@ -42,6 +42,7 @@ ProgressDisplay::ProgressDisplay(std::string name)
 
 ProgressDisplay::~ProgressDisplay() {
   if (drawn_) draw("");
+  if (!stage_.empty()) notify_status("");
 }
 
 void ProgressDisplay::show(const OpenProgress& progress) {
@@ -57,7 +58,7 @@ void ProgressDisplay::show(const OpenProgress& progress) {
   if (terminal_) draw(name_ + ": " + line);
   if (now < next_status_) return;
   next_status_ = now + kStatusPeriod;
-  notify_service_manager("STATUS=" + line);
+  notify_status(line);
 }
 
 void ProgressDisplay::draw(const std::string& line) {

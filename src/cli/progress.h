@@ -19,7 +19,7 @@ class ProgressDisplay {
  public:
   /// `name` begins each line: the mount, or what is indexed.
   explicit ProgressDisplay(std::string name);
-  /// Clears the line.
+  /// Clears the line, here and there.
   ~ProgressDisplay();
   ProgressDisplay(const ProgressDisplay&) = delete;
   ProgressDisplay& operator=(const ProgressDisplay&) = delete;

@@ -73,7 +73,7 @@ refused 'no manifest for linux/s390x.*linux/arm64' 'wrong platform' "$registry/t
 refused 'not|unknown' 'an image that is not there' "$registry/team/nothing:1.0" --insecure
 refused 'resolve.*nothing\.invalid|nothing\.invalid.*resolve' 'unknown host' nothing.invalid/tools:1.0
 refused 'No such file' 'a file that is not there' "tar:$T/nothing.tar"
-refused 'absolute path' 'a path that is not absolute' oci:layout
+refused "$PWD/layout: No such file" 'a folder that is not there' oci:layout
 refused 'must be a reference' 'no reference' /nowhere
 refused 'no platforms' 'a platform of a tar file' "tar:$T/golden.tar" --platform linux/amd64
 refused 'os/architecture' 'a platform that is none' "$registry/team/tools:1.0" --platform linux
