@@ -2,9 +2,11 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 
 #include "base/error.h"
+#include "base/proc_path.h"
 
 namespace erofs_oci {
 
@@ -92,18 +94,30 @@ std::string read_text_file(const std::filesystem::path& path, uint64_t limit) {
   return read_text(fd.get(), limit, path.native());
 }
 
-void write_file_durably(const std::filesystem::path& path, std::string_view text, mode_t mode) {
+UniqueFd nameless_file(const std::filesystem::path& folder, mode_t mode) {
+  return open_file(folder, O_TMPFILE | O_RDWR, mode);
+}
+
+void publish_file(int file, const std::filesystem::path& path) {
+  if (::fsync(file) != 0) throw errno_error("{}: fsync", path.native());
   std::filesystem::path temporary = path;
   temporary += ".new";
-  {
-    ::unlink(temporary.c_str());
-    const UniqueFd fd = open_file(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
-    write_all(fd.get(), as_bytes(text), temporary.native());
-    if (::fsync(fd.get()) != 0) throw errno_error("{}: fsync", temporary.native());
-  }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) throw errno_error("{}: rename", path.native());
   const UniqueFd folder = open_file(path.parent_path(), O_RDONLY | O_DIRECTORY);
+  // The temporary name belongs to who holds this, among threads and processes.
+  while (::flock(folder.get(), LOCK_EX) != 0) {
+    if (errno != EINTR) throw errno_error("{}: flock", path.parent_path().native());
+  }
+  ::unlink(temporary.c_str());
+  if (::linkat(AT_FDCWD, proc_path(file).c_str(), AT_FDCWD, temporary.c_str(), AT_SYMLINK_FOLLOW) != 0)
+    throw errno_error("{}: link", temporary.native());
+  if (::rename(temporary.c_str(), path.c_str()) != 0) throw errno_error("{}: rename", path.native());
   if (::fsync(folder.get()) != 0) throw errno_error("{}: fsync", path.parent_path().native());
+}
+
+void write_file_durably(const std::filesystem::path& path, std::string_view text, mode_t mode) {
+  const UniqueFd fd = nameless_file(path.parent_path(), mode);
+  write_all(fd.get(), as_bytes(text), path.native());
+  publish_file(fd.get(), path);
 }
 
 }  // namespace erofs_oci

@@ -39,8 +39,12 @@ void write_all(int fd, Bytes bytes, std::string_view name);
 std::string read_text(int fd, uint64_t limit, std::string_view name);
 std::string read_text_file(const std::filesystem::path& path, uint64_t limit);
 
-/// Writes `text` to `path` so that a reader or a crash sees the old file or the new one: temporary file in the same
-/// folder, fsync, rename, fsync of the folder.
+/// An empty file without a name in `folder`, so that nothing is left of one that is never finished (open(2), O_TMPFILE).
+UniqueFd nameless_file(const std::filesystem::path& folder, mode_t mode = 0644);
+/// Gives a nameless file of the same folder its name, in place of a file that has it, so that a reader or a crash sees
+/// the old one or the new one. Several threads and processes may do so at once: the last one wins.
+void publish_file(int file, const std::filesystem::path& path);
+/// The two for a short text.
 void write_file_durably(const std::filesystem::path& path, std::string_view text, mode_t mode);
 
 }  // namespace erofs_oci

@@ -39,26 +39,6 @@ void for_each_piece(int fd, const std::string& name, Take&& take) {
   }
 }
 
-/// A file without a name, so that nothing is left of one that is never finished.
-UniqueFd nameless_file(const fs::path& folder) {
-  return open_file(folder, O_TMPFILE | O_RDWR, 0644);
-}
-
-/// Gives a nameless file its name, in place of one that has it. A crash in between leaves one whole file
-/// more, which the next one replaces; a process that does the same at the same moment may do a step for us.
-void publish(int file, const fs::path& path) {
-  if (::fsync(file) != 0) throw errno_error("{}: fsync", path.native());
-  const std::string temporary = path.native() + ".new";
-  ::unlink(temporary.c_str());
-  if (::linkat(AT_FDCWD, proc_path(file).c_str(), AT_FDCWD, temporary.c_str(), AT_SYMLINK_FOLLOW) != 0 &&
-      errno != EEXIST)
-    throw errno_error("{}: link", temporary);
-  if (::rename(temporary.c_str(), path.c_str()) != 0 && errno != ENOENT)
-    throw errno_error("{}: rename", path.native());
-  const UniqueFd folder = open_file(path.parent_path(), O_RDONLY | O_DIRECTORY);
-  if (::fsync(folder.get()) != 0) throw errno_error("{}: fsync", path.parent_path().native());
-}
-
 }  // namespace
 
 Digest sha256_of_file(int fd, const std::string& name) {
@@ -104,7 +84,7 @@ Store::Kept Store::keep(int fd, const std::string& name) {
                  [&](uint64_t offset, Bytes bytes) { pwrite_all(copy.get(), offset, bytes, path.native()); });
   if (sha256_of_file(copy.get(), name) != digest)
     throw make_error(ErrorKind::busy, "{}: changed while it was copied; try again", name);
-  publish(copy.get(), path);
+  publish_file(copy.get(), path);
   return {digest, std::move(copy)};
 }
 
@@ -197,7 +177,7 @@ void Store::make_index(const IndexKey& key,
   const fs::path path = index_path(key);
   const UniqueFd file = nameless_file(path.parent_path());
   write(file.get(), path.native());
-  publish(file.get(), path);
+  publish_file(file.get(), path);
 }
 
 void Store::put_binding(const std::string& mount, const Binding& binding) {

@@ -5,6 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "base/error.h"
 
@@ -34,6 +38,19 @@ TEST_F(FileTest, DurableWriteDoesNotFollowASymlinkAtTheTemporaryName) {
   std::filesystem::create_symlink(folder_ / "victim", folder_ / "state.new");
   write_file_durably(folder_ / "state", "new", 0600);
   EXPECT_EQ(read_text_file(folder_ / "victim", 10), "untouched");
+}
+
+TEST_F(FileTest, ManyMayWriteTheSameFile) {
+  std::vector<std::thread> writers;
+  for (char letter = 'a'; letter < 'e'; ++letter) {
+    writers.emplace_back([this, letter] {
+      for (int i = 0; i < 50; ++i) write_file_durably(folder_ / "state", std::string(3, letter), 0600);
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  const std::string text = read_text_file(folder_ / "state", 10);
+  EXPECT_EQ(text, std::string(3, text.at(0)));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
 }
 
 TEST_F(FileTest, ReadTextRefusesMoreThanItsLimit) {
