@@ -28,6 +28,9 @@ uint64_t metadata_bytes(const std::vector<Piece>& pieces) {
   });
 }
 
+/// Of the memory bound, the part that one sequential reader may be ahead.
+constexpr uint64_t kWindowShare = 4;
+
 /// A part of a read that lies in one span.
 struct SpanPart {
   size_t span;
@@ -163,6 +166,7 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
 MappedDevice::MappedDevice(DeviceParts parts, SpanLoader& loader, OnError on_error)
     : parts_(std::move(parts)), loader_(loader), on_error_(std::move(on_error)) {
   size_bytes_ = round_up(parts_.map.end() + kTailGap, 4096);
+  readers_.assign(parts_.streams.size(), SequentialReaders(loader_.memory().limit() / kWindowShare));
 }
 
 MappedDevice::~MappedDevice() {
@@ -182,12 +186,32 @@ void MappedDevice::read(ByteRange range, ReadDone done) {
     if (on_error_) on_error_(range, error);
     return done({error.errno_value(), {}});
   }
+  const auto self = shared_from_this();  // `done` may drop the last one
   if (payload) {
     ++counters_.hits;
-    return done({0, std::move(*payload)});
+    done({0, std::move(*payload)});
+  } else {
+    ++counters_.misses;
+    std::make_shared<PendingRead>(self, range, pieces, std::move(done))->start();
   }
-  ++counters_.misses;
-  std::make_shared<PendingRead>(shared_from_this(), range, std::move(pieces), std::move(done))->start();
+  read_ahead(pieces);  // after those who wait
+}
+
+void MappedDevice::read_ahead(const std::vector<Piece>& pieces) {
+  for (const Piece& piece : pieces) {
+    if (piece.is_gap || piece.target == kMetadata) continue;
+    ByteRange ahead;
+    {
+      MutexLock lock(readers_mutex_);
+      ahead = readers_[piece.target].note(piece.range);
+    }
+    const auto& stream = parts_.streams[piece.target];
+    const SpanTable& spans = *stream->spans;
+    ahead = ahead.intersect({0, spans.stream_size()});
+    if (ahead.empty()) continue;
+    const size_t last = spans.find(ahead.end() - 1);
+    for (size_t span = spans.find(ahead.offset); span <= last; ++span) loader_.load_ahead(stream, span);
+  }
 }
 
 std::optional<Payload> MappedDevice::read_from_memory(const std::vector<Piece>& pieces) {

@@ -11,6 +11,7 @@
 #include "base/unique_fd.h"
 #include "source/block_device.h"
 #include "source/extent_map.h"
+#include "source/sequential_readers.h"
 #include "source/span_loader.h"
 
 namespace erofs_oci {
@@ -39,7 +40,7 @@ struct DeviceParts {
 ///
 /// A read that memory and the local file can answer is answered within read(). Any other waits, first come first
 /// served over all devices, until memory for its reply is free; then its spans are loaded and copied into the reply.
-/// A read inside one span is answered from the span itself.
+/// A read inside one span is answered from the span itself. Sequential readers of a stream are read ahead.
 class MappedDevice : public BlockDevice, public std::enable_shared_from_this<MappedDevice> {
  public:
   /// Told of each failed read, on any thread: the edge that logs.
@@ -67,6 +68,7 @@ class MappedDevice : public BlockDevice, public std::enable_shared_from_this<Map
 
   std::optional<Payload> read_from_memory(const std::vector<Piece>& pieces);
   bool append_spans(const Piece& piece, Payload& payload);
+  void read_ahead(const std::vector<Piece>& pieces);
   void read_metadata(ByteRange range, MutableBytes out) const;
 
   DeviceParts parts_;
@@ -74,6 +76,8 @@ class MappedDevice : public BlockDevice, public std::enable_shared_from_this<Map
   OnError on_error_;
   ReadCounters counters_;
   uint64_t size_bytes_;
+  Mutex readers_mutex_;
+  std::vector<SequentialReaders> readers_ GUARDED_BY(readers_mutex_);  // of each stream
 };
 
 }  // namespace erofs_oci

@@ -14,6 +14,21 @@ void MemoryBound::reserve(Kind kind, uint64_t bytes, Granted granted) {
   serve_waiters();
 }
 
+std::optional<Reservation> MemoryBound::try_reserve(Kind kind, uint64_t bytes) {
+  for (;;) {
+    uint64_t shortage = 0;
+    {
+      MutexLock lock(mutex_);
+      if (!pools_[0].waiters.empty() || !pools_[1].waiters.empty()) return std::nullopt;
+      if (fits(kind, bytes, shortage)) {
+        pools_[static_cast<int>(kind)].used += bytes;
+        return Reservation(this, kind, bytes);
+      }
+    }
+    if (shortage == 0 || !evict_ || !evict_(shortage)) return std::nullopt;
+  }
+}
+
 uint64_t MemoryBound::used() const {
   MutexLock lock(mutex_);
   return pools_[0].used + pools_[1].used;

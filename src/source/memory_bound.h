@@ -4,12 +4,15 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <utility>
 
 #include "base/mutex.h"
 #include "source/buffer.h"
 
 namespace erofs_oci {
+
+class Reservation;
 
 /// One bound for the memory of cached spans, spans under way and replies, whoever asks. Thread-safe.
 ///
@@ -19,7 +22,7 @@ namespace erofs_oci {
 class MemoryBound {
  public:
   enum class Kind { span, reply };
-  using Granted = std::function<void(class Reservation)>;
+  using Granted = std::function<void(Reservation)>;
   /// Drops unused cached buffers of about so many bytes; false if there was none. Called with no lock held.
   using Evict = std::function<bool(uint64_t wanted)>;
 
@@ -29,6 +32,8 @@ class MemoryBound {
 
   /// Calls `granted` once `bytes` are free, at once or later on the thread that freed them; it must not block.
   void reserve(Kind kind, uint64_t bytes, Granted granted);
+  /// `bytes` that are free at once, also by eviction, and that nobody waits for; or nothing.
+  std::optional<Reservation> try_reserve(Kind kind, uint64_t bytes);
   /// To be called where a cached buffer came to be unused, with no lock held: who waits may now be served by evicting.
   void retry();
 

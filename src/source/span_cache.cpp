@@ -2,18 +2,21 @@
 #include "source/span_cache.h"
 
 #include <iterator>
+#include <utility>
 
 namespace erofs_oci {
 
 SpanRef SpanCache::find(SpanKey key) {
   const auto found = index_.find(key);
   if (found == index_.end()) return nullptr;
+  mark_asked_for(*found->second);
   entries_.splice(entries_.begin(), entries_, found->second);
   return found->second->span;
 }
 
-void SpanCache::insert(SpanKey key, SpanRef span) {
-  entries_.push_front({key, std::move(span)});
+void SpanCache::insert(SpanKey key, SpanRef span, bool ahead) {
+  if (ahead) ahead_bytes_ += span->size();
+  entries_.push_front({key, std::move(span), ahead});
   index_[key] = entries_.begin();
 }
 
@@ -21,13 +24,14 @@ std::vector<SpanRef> SpanCache::evict(uint64_t wanted) {
   std::vector<SpanRef> victims;
   uint64_t found = 0;
   for (auto entry = entries_.end(); entry != entries_.begin() && found < wanted;) {
-    --entry;
+    const auto candidate = std::prev(entry);
     // New references come from this cache alone, so a count of one cannot grow meanwhile.
-    if (entry->span.use_count() > 1) continue;
-    found += entry->span->size();
-    victims.push_back(std::move(entry->span));
-    index_.erase(entry->key);
-    entry = entries_.erase(entry);
+    if (candidate->span.use_count() > 1) {
+      entry = candidate;
+      continue;
+    }
+    victims.push_back(take_out(candidate));
+    found += victims.back()->size();
   }
   return victims;
 }
@@ -35,15 +39,22 @@ std::vector<SpanRef> SpanCache::evict(uint64_t wanted) {
 std::vector<SpanRef> SpanCache::remove_stream(uint64_t stream) {
   std::vector<SpanRef> removed;
   for (auto entry = entries_.begin(); entry != entries_.end();) {
-    if (entry->key.stream == stream) {
-      removed.push_back(std::move(entry->span));
-      index_.erase(entry->key);
-      entry = entries_.erase(entry);
-    } else {
-      ++entry;
-    }
+    const auto candidate = entry++;
+    if (candidate->key.stream == stream) removed.push_back(take_out(candidate));
   }
   return removed;
+}
+
+void SpanCache::mark_asked_for(Entry& entry) {
+  if (std::exchange(entry.ahead, false)) ahead_bytes_ -= entry.span->size();
+}
+
+SpanRef SpanCache::take_out(Entries::iterator entry) {
+  mark_asked_for(*entry);
+  SpanRef span = std::move(entry->span);
+  index_.erase(entry->key);
+  entries_.erase(entry);
+  return span;
 }
 
 }  // namespace erofs_oci

@@ -32,7 +32,11 @@ class SpanCache {
  public:
   /// The span, now the most recently used, or null.
   SpanRef find(SpanKey key);
-  void insert(SpanKey key, SpanRef span);
+  /// `ahead`: nobody has asked for it yet.
+  void insert(SpanKey key, SpanRef span, bool ahead = false);
+  bool contains(SpanKey key) const { return index_.contains(key); }
+  /// Bytes of spans that nobody has asked for yet.
+  uint64_t ahead_bytes() const { return ahead_bytes_; }
   /// Takes least recently used spans that nobody else holds out, until they hold `wanted` bytes or none is left.
   std::vector<SpanRef> evict(uint64_t wanted);
   /// Takes all spans of `stream` out.
@@ -43,9 +47,16 @@ class SpanCache {
   struct Entry {
     SpanKey key;
     SpanRef span;
+    bool ahead = false;
   };
-  std::list<Entry> entries_;  // most recently used first
-  std::unordered_map<SpanKey, std::list<Entry>::iterator, SpanKeyHash> index_;
+  using Entries = std::list<Entry>;
+
+  void mark_asked_for(Entry& entry);
+  SpanRef take_out(Entries::iterator entry);
+
+  Entries entries_;  // most recently used first
+  std::unordered_map<SpanKey, Entries::iterator, SpanKeyHash> index_;
+  uint64_t ahead_bytes_ = 0;
 };
 
 }  // namespace erofs_oci

@@ -11,6 +11,9 @@ std::atomic<uint64_t> g_next_stream_id{1};
 /// Corrupt bytes may come from one bad cache on the way: so often a span is fetched before it is an error.
 constexpr int kFetchesOfCorruptData = 2;
 
+/// Of the memory bound, the part that may hold what nobody has asked for yet.
+constexpr uint64_t kAheadShare = 4;
+
 }  // namespace
 
 Stream::Stream(std::shared_ptr<RangeReader> stored_blob, std::unique_ptr<const SpanTable> table)
@@ -26,6 +29,7 @@ struct SpanLoader::Load {
   Buffer stored;
   std::shared_ptr<Buffer> output;
   int fetches = 0;
+  bool dropped = false;  // guarded by the loader's mutex_
 
   SpanKey key() const { return {stream->id, span}; }
   ByteRange stored_range() const { return stream->spans->stored(span); }
@@ -72,6 +76,7 @@ void SpanLoader::load(const std::shared_ptr<const Stream>& stream, size_t span, 
     if (!cached) {
       std::shared_ptr<Load>& entry = loads_[key];
       if (entry) {
+        if (entry->waiters.empty()) loading_ahead_ -= stream->spans->output(span).length;
         entry->waiters.push_back(std::move(done));
         return;
       }
@@ -84,10 +89,43 @@ void SpanLoader::load(const std::shared_ptr<const Stream>& stream, size_t span, 
   load->stream = stream;
   load->span = span;
   load->priority = priority;
-  const SpanTable& spans = *stream->spans;
-  const uint64_t bytes = spans.output(span).length + (load->direct() ? 0 : spans.stored(span).length);
-  memory_.reserve(MemoryBound::Kind::span, bytes,
+  memory_.reserve(MemoryBound::Kind::span, memory_for(*stream, span),
                   [this, load](Reservation reservation) { start(load, std::move(reservation)); });
+}
+
+uint64_t SpanLoader::memory_for(const Stream& stream, size_t span) {
+  const SpanTable& spans = *stream.spans;
+  return spans.output(span).length + (spans.is_identity() ? 0 : spans.stored(span).length);
+}
+
+bool SpanLoader::may_load_ahead(SpanKey key, uint64_t bytes) {
+  return !cache_.contains(key) && !loads_.contains(key) &&
+         cache_.ahead_bytes() + loading_ahead_ + bytes <= memory_.limit() / kAheadShare;
+}
+
+void SpanLoader::load_ahead(const std::shared_ptr<const Stream>& stream, size_t span) {
+  if (stopping_ || stream->spans->damage(span)) return;
+  const SpanKey key{stream->id, span};
+  const uint64_t bytes = stream->spans->output(span).length;
+  {
+    MutexLock lock(mutex_);
+    if (!may_load_ahead(key, bytes)) return;
+  }
+  std::optional<Reservation> reservation =
+      memory_.try_reserve(MemoryBound::Kind::span, memory_for(*stream, span));
+  if (!reservation) return;
+  auto load = std::make_shared<Load>();
+  load->stream = stream;
+  load->span = span;
+  load->priority = Priority::read_ahead;
+  {
+    MutexLock lock(mutex_);
+    if (!may_load_ahead(key, bytes)) return;
+    loads_.emplace(key, load);
+    loading_ahead_ += bytes;
+    ++unfinished_;
+  }
+  start(load, std::move(*reservation));
 }
 
 void SpanLoader::start(const std::shared_ptr<Load>& load, Reservation reservation) {
@@ -142,7 +180,9 @@ void SpanLoader::finish(const std::shared_ptr<Load>& load, std::optional<Error> 
   {
     MutexLock lock(mutex_);
     waiters.swap(load->waiters);
-    if (output) cache_.insert(load->key(), std::move(output));
+    const bool ahead = waiters.empty();
+    if (ahead) loading_ahead_ -= load->stream->spans->output(load->span).length;
+    if (output && !load->dropped) cache_.insert(load->key(), std::move(output), ahead);
     loads_.erase(load->key());
   }
   for (SpanDone& done : waiters) done({span, error});
@@ -178,6 +218,9 @@ void SpanLoader::drop(const Stream& stream) {
   {
     MutexLock lock(mutex_);
     dropped = cache_.remove_stream(stream.id);
+    for (const auto& [key, load] : loads_) {
+      if (key.stream == stream.id) load->dropped = true;
+    }
   }
 }
 

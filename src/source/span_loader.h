@@ -52,6 +52,9 @@ class SpanLoader {
   SpanRef find(const Stream& stream, size_t span);
   /// The span, from memory or from the blob.
   void load(const std::shared_ptr<const Stream>& stream, size_t span, Priority priority, SpanDone done);
+  /// Sees to it that the span comes into memory, where that costs nobody anything: memory is free for it, and
+  /// less than a quarter of the bound holds what was loaded so and not asked for since.
+  void load_ahead(const std::shared_ptr<const Stream>& stream, size_t span);
   /// Forgets the spans of a stream that nobody will read again.
   void drop(const Stream& stream);
 
@@ -60,6 +63,8 @@ class SpanLoader {
  private:
   struct Load;
 
+  static uint64_t memory_for(const Stream& stream, size_t span);
+  bool may_load_ahead(SpanKey key, uint64_t bytes) REQUIRES(mutex_);
   void start(const std::shared_ptr<Load>& load, Reservation reservation);
   void fetch(const std::shared_ptr<Load>& load);
   void decode(const std::shared_ptr<Load>& load);
@@ -74,6 +79,7 @@ class SpanLoader {
   CondVar load_finished_;
   size_t unfinished_ GUARDED_BY(mutex_) = 0;  // loads whose waiters have not all been told
   SpanCache cache_ GUARDED_BY(mutex_);
+  uint64_t loading_ahead_ GUARDED_BY(mutex_) = 0;  // bytes of output that nobody has asked for yet
   std::unordered_map<SpanKey, std::shared_ptr<Load>, SpanKeyHash> loads_ GUARDED_BY(mutex_);
 };
 
