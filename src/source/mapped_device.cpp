@@ -167,6 +167,7 @@ MappedDevice::MappedDevice(DeviceParts parts, SpanLoader& loader, OnError on_err
     : parts_(std::move(parts)), loader_(loader), on_error_(std::move(on_error)) {
   size_bytes_ = round_up(parts_.map.end() + kTailGap, 4096);
   readers_.assign(parts_.streams.size(), SequentialReaders(loader_.memory().limit() / kWindowShare));
+  for (const auto& stream : parts_.streams) loader_.use(*stream);
 }
 
 MappedDevice::~MappedDevice() {

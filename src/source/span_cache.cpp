@@ -36,7 +36,12 @@ std::vector<SpanRef> SpanCache::evict(uint64_t wanted) {
   return victims;
 }
 
-std::vector<SpanRef> SpanCache::remove_stream(uint64_t stream) {
+SpanRef SpanCache::remove(SpanKey key) {
+  const auto found = index_.find(key);
+  return found == index_.end() ? nullptr : take_out(found->second);
+}
+
+std::vector<SpanRef> SpanCache::remove_stream(const Digest& stream) {
   std::vector<SpanRef> removed;
   for (auto entry = entries_.begin(); entry != entries_.end();) {
     const auto candidate = entry++;

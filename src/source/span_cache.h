@@ -7,20 +7,22 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/digest.h"
 #include "source/buffer.h"
 
 namespace erofs_oci {
 
 /// Names a span among all streams of the process.
 struct SpanKey {
-  uint64_t stream = 0;
+  Digest stream;  ///< Stream::id
   uint64_t span = 0;
   friend bool operator==(const SpanKey&, const SpanKey&) = default;
 };
 
 struct SpanKeyHash {
   size_t operator()(const SpanKey& key) const noexcept {
-    return static_cast<size_t>((key.stream * 0x9e3779b97f4a7c15ULL) ^ (key.span * 0xff51afd7ed558ccdULL));
+    return static_cast<size_t>((std::hash<Digest>()(key.stream) * 0x9e3779b97f4a7c15ULL) ^
+                               (key.span * 0xff51afd7ed558ccdULL));
   }
 };
 
@@ -39,8 +41,10 @@ class SpanCache {
   uint64_t ahead_bytes() const { return ahead_bytes_; }
   /// Takes least recently used spans that nobody else holds out, until they hold `wanted` bytes or none is left.
   std::vector<SpanRef> evict(uint64_t wanted);
+  /// Takes one span out; null where it is not there.
+  SpanRef remove(SpanKey key);
   /// Takes all spans of `stream` out.
-  std::vector<SpanRef> remove_stream(uint64_t stream);
+  std::vector<SpanRef> remove_stream(const Digest& stream);
   size_t size() const { return entries_.size(); }
 
  private:

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "source/span_loader.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace erofs_oci {
 namespace {
 
-std::atomic<uint64_t> g_next_stream_id{1};
+/// What no digest can be expected to be: a number, and zeros.
+Digest unique_id() {
+  static std::atomic<uint64_t> next{1};
+  Digest id;
+  store_le(id.value.data(), next++);
+  return id;
+}
 
 /// Corrupt bytes may come from one bad cache on the way: so often a span is fetched before it is an error.
 constexpr int kFetchesOfCorruptData = 2;
@@ -16,20 +24,23 @@ constexpr uint64_t kAheadShare = 4;
 
 }  // namespace
 
-Stream::Stream(std::shared_ptr<RangeReader> stored_blob, std::unique_ptr<const SpanTable> table)
-    : id(g_next_stream_id++), blob(std::move(stored_blob)), spans(std::move(table)) {}
+Stream::Stream(std::shared_ptr<RangeReader> stored_blob, std::unique_ptr<const SpanTable> table,
+               const std::optional<Digest>& content, std::shared_ptr<SpanStore> span_store)
+    : id(content ? *content : unique_id()),
+      blob(std::move(stored_blob)),
+      spans(std::move(table)),
+      store(std::move(span_store)) {}
 
 /// A span on its way; everybody who wants it waits here.
 struct SpanLoader::Load {
   std::shared_ptr<const Stream> stream;
   size_t span;
   Priority priority;
-  std::vector<SpanDone> waiters;  // guarded by the loader's mutex_
+  std::vector<Waiter> waiters;  // guarded by the loader's mutex_
   Reservation stored_memory;
   Buffer stored;
   std::shared_ptr<Buffer> output;
   int fetches = 0;
-  bool dropped = false;  // guarded by the loader's mutex_
 
   SpanKey key() const { return {stream->id, span}; }
   ByteRange stored_range() const { return stream->spans->stored(span); }
@@ -77,11 +88,11 @@ void SpanLoader::load(const std::shared_ptr<const Stream>& stream, size_t span, 
       std::shared_ptr<Load>& entry = loads_[key];
       if (entry) {
         if (entry->waiters.empty()) loading_ahead_ -= stream->spans->output(span).length;
-        entry->waiters.push_back(std::move(done));
+        entry->waiters.push_back({stream, priority, std::move(done)});
         return;
       }
       entry = load = std::make_shared<Load>();
-      load->waiters.push_back(std::move(done));
+      load->waiters.push_back({stream, priority, std::move(done)});
       ++unfinished_;
     }
   }
@@ -89,7 +100,11 @@ void SpanLoader::load(const std::shared_ptr<const Stream>& stream, size_t span, 
   load->stream = stream;
   load->span = span;
   load->priority = priority;
-  memory_.reserve(MemoryBound::Kind::span, memory_for(*stream, span),
+  reserve(load);
+}
+
+void SpanLoader::reserve(const std::shared_ptr<Load>& load) {
+  memory_.reserve(MemoryBound::Kind::span, memory_for(*load->stream, load->span),
                   [this, load](Reservation reservation) { start(load, std::move(reservation)); });
 }
 
@@ -143,7 +158,21 @@ void SpanLoader::start(const std::shared_ptr<Load>& load, Reservation reservatio
   } catch (const Error& error) {
     return finish(load, error);
   }
+  const auto& store = load->stream->store;
+  if (store && store->has(load->span)) return workers_.post([this, load] { load_kept(load); });
   fetch(load);
+}
+
+void SpanLoader::load_kept(const std::shared_ptr<Load>& load) {
+  const Stream& stream = *load->stream;
+  if (!stream.store->load(load->span, load->output->bytes())) return fetch(load);
+  try {
+    stream.spans->check_kept(load->span, load->output->bytes());
+  } catch (const Error&) {  // what is fetched now is checked the same way, and tells
+    stream.store->drop(load->span);
+    return fetch(load);
+  }
+  finish(load, std::nullopt);
 }
 
 void SpanLoader::fetch(const std::shared_ptr<Load>& load) {
@@ -165,9 +194,24 @@ void SpanLoader::decode(const std::shared_ptr<Load>& load) {
     spans.verify(load->span, load->output->bytes());
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::corrupt && load->fetches < kFetchesOfCorruptData) return fetch(load);
+    forget_damaged(*load);
     return finish(load, error.within(load->stream->blob->name()));
   }
   finish(load, std::nullopt);
+}
+
+/// What a span tells of its neighbours comes too late for what was kept of them.
+void SpanLoader::forget_damaged(const Load& load) {
+  const Stream& stream = *load.stream;
+  const size_t first = load.span == 0 ? 0 : load.span - 1;
+  const size_t end = std::min(load.span + 2, stream.spans->span_count());
+  for (size_t span = first; span < end; ++span) {
+    if (!stream.spans->damage(span)) continue;
+    if (stream.store) stream.store->drop(span);
+    SpanRef forgotten;  // freed after the lock
+    MutexLock lock(mutex_);
+    forgotten = cache_.remove({stream.id, span});
+  }
 }
 
 void SpanLoader::finish(const std::shared_ptr<Load>& load, std::optional<Error> error) {
@@ -176,21 +220,46 @@ void SpanLoader::finish(const std::shared_ptr<Load>& load, std::optional<Error> 
   SpanRef output = error ? nullptr : std::move(load->output);
   load->output.reset();
   SpanRef span = lend(output);
-  std::vector<SpanDone> waiters;
+  std::vector<Waiter> waiters;
+  std::shared_ptr<Load> next;
   {
     MutexLock lock(mutex_);
     waiters.swap(load->waiters);
     const bool ahead = waiters.empty();
     if (ahead) loading_ahead_ -= load->stream->spans->output(load->span).length;
-    if (output && !load->dropped) cache_.insert(load->key(), std::move(output), ahead);
-    loads_.erase(load->key());
+    const bool wanted = !ahead || uses_.contains(load->stream->id);
+    if (output && wanted) cache_.insert(load->key(), std::move(output), ahead);
+    if (error) next = load_for_others(*load, waiters);
+    if (next) {
+      loads_[next->key()] = next;
+      ++unfinished_;
+    } else {
+      loads_.erase(load->key());
+    }
   }
-  for (SpanDone& done : waiters) done({span, error});
+  if (next) reserve(next);
+  for (Waiter& waiter : waiters) waiter.done({span, error});
+  if (span && load->fetches != 0 && load->stream->store) load->stream->store->keep(load->span, span);
   waiters.clear();  // may hold the last reference to a device, which forgets its spans here
   span.reset();
   MutexLock lock(mutex_);
   --unfinished_;
   load_finished_.notify_all();
+}
+
+/// Takes those out of `waiters` who asked by another stream than the one that failed; null where there are none.
+std::shared_ptr<SpanLoader::Load> SpanLoader::load_for_others(const Load& failed,
+                                                              std::vector<Waiter>& waiters) {
+  const auto others = std::ranges::stable_partition(
+      waiters, [&](const Waiter& waiter) { return waiter.stream == failed.stream; });
+  if (others.empty()) return nullptr;
+  auto load = std::make_shared<Load>();
+  load->stream = others.front().stream;
+  load->span = failed.span;
+  load->priority = others.front().priority;
+  load->waiters.assign(std::move_iterator(others.begin()), std::move_iterator(others.end()));
+  waiters.erase(others.begin(), others.end());
+  return load;
 }
 
 /// A cached span as a reader gets it: once its last reader drops it, it can be evicted, and a load may wait for that.
@@ -213,14 +282,19 @@ bool SpanLoader::evict(uint64_t wanted) {
   return !victims.empty();  // they are freed here, after the lock
 }
 
+void SpanLoader::use(const Stream& stream) {
+  MutexLock lock(mutex_);
+  ++uses_[stream.id];
+}
+
 void SpanLoader::drop(const Stream& stream) {
   std::vector<SpanRef> dropped;
   {
     MutexLock lock(mutex_);
+    const auto used = uses_.find(stream.id);
+    if (used != uses_.end() && --used->second != 0) return;
+    if (used != uses_.end()) uses_.erase(used);
     dropped = cache_.remove_stream(stream.id);
-    for (const auto& [key, load] : loads_) {
-      if (key.stream == stream.id) load->dropped = true;
-    }
   }
 }
 

@@ -12,19 +12,25 @@
 #include "base/range_reader.h"
 #include "source/memory_bound.h"
 #include "source/span_cache.h"
+#include "source/span_store.h"
 #include "source/span_table.h"
 #include "source/worker_pool.h"
 
 namespace erofs_oci {
 
-/// A layer as a sequence of bytes: the stored blob and how its spans are decoded. Immutable; shared by a device and by
-/// loads under way that may outlive it.
+/// A layer as a sequence of bytes: the stored blob, how its spans are decoded, and where they are kept. Immutable;
+/// shared by a device and by loads under way that may outlive it.
 struct Stream {
-  Stream(std::shared_ptr<RangeReader> stored_blob, std::unique_ptr<const SpanTable> table);
+  /// `content` stands for the layer's digest and the table: streams that have the same share spans and fetches.
+  /// Without one it shares with none. `span_store` may be null.
+  Stream(std::shared_ptr<RangeReader> stored_blob, std::unique_ptr<const SpanTable> table,
+         const std::optional<Digest>& content = std::nullopt,
+         std::shared_ptr<SpanStore> span_store = nullptr);
 
-  const uint64_t id;  ///< unique in the process
+  const Digest id;
   const std::shared_ptr<RangeReader> blob;
   const std::unique_ptr<const SpanTable> spans;
+  const std::shared_ptr<SpanStore> store;  ///< shared with the streams of the same content
 };
 
 /// A loaded span, or why there is none.
@@ -36,7 +42,9 @@ struct SpanResult {
 /// Called exactly once, on any thread; must not block or throw.
 using SpanDone = std::function<void(SpanResult)>;
 
-/// Loads spans: memory, else fetch, decode, remember. One fetch a span at a time, however many ask. Thread-safe.
+/// Loads spans: memory, else the stream's store, else fetch, decode, remember. One load a span at a time, however
+/// many ask, over all streams of the same content; where it fails, those who asked by another stream go on with that
+/// one's blob. Thread-safe.
 ///
 /// Streams' blobs call back into it. To end it: stop(), then end what the blobs read with, then destroy it.
 class SpanLoader {
@@ -55,19 +63,30 @@ class SpanLoader {
   /// Sees to it that the span comes into memory, where that costs nobody anything: memory is free for it, and
   /// less than a quarter of the bound holds what was loaded so and not asked for since.
   void load_ahead(const std::shared_ptr<const Stream>& stream, size_t span);
-  /// Forgets the spans of a stream that nobody will read again.
+  /// Keeps the spans of a stream in memory, until as many calls of drop().
+  void use(const Stream& stream);
+  /// Forgets the spans of a stream, unless another use() of its content lasts.
   void drop(const Stream& stream);
 
   MemoryBound& memory() { return memory_; }
 
  private:
   struct Load;
+  struct Waiter {
+    std::shared_ptr<const Stream> stream;
+    Priority priority;
+    SpanDone done;
+  };
 
   static uint64_t memory_for(const Stream& stream, size_t span);
   bool may_load_ahead(SpanKey key, uint64_t bytes) REQUIRES(mutex_);
+  void reserve(const std::shared_ptr<Load>& load);
   void start(const std::shared_ptr<Load>& load, Reservation reservation);
   void fetch(const std::shared_ptr<Load>& load);
+  void load_kept(const std::shared_ptr<Load>& load);
   void decode(const std::shared_ptr<Load>& load);
+  void forget_damaged(const Load& load);
+  static std::shared_ptr<Load> load_for_others(const Load& failed, std::vector<Waiter>& waiters);
   void finish(const std::shared_ptr<Load>& load, std::optional<Error> error);
   bool evict(uint64_t wanted);
   SpanRef lend(SpanRef span);
@@ -80,6 +99,7 @@ class SpanLoader {
   size_t unfinished_ GUARDED_BY(mutex_) = 0;  // loads whose waiters have not all been told
   SpanCache cache_ GUARDED_BY(mutex_);
   uint64_t loading_ahead_ GUARDED_BY(mutex_) = 0;  // bytes of output that nobody has asked for yet
+  std::unordered_map<Digest, size_t> uses_ GUARDED_BY(mutex_);  // of contents, by devices
   std::unordered_map<SpanKey, std::shared_ptr<Load>, SpanKeyHash> loads_ GUARDED_BY(mutex_);
 };
 

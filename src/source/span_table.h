@@ -34,6 +34,9 @@ class SpanTable {
   virtual bool has_digests() const { return false; }
   /// Throws Error corrupt where `out`, as decoded, is not what span `span` is known to be.
   virtual void verify(size_t /*span*/, Bytes /*out*/) const {}
+  /// Learns from `out`, which was decoded and kept in an earlier life, what decode() would have of other spans.
+  /// Throws Error corrupt where that says that it must not be served.
+  virtual void check_kept(size_t /*span*/, Bytes /*out*/) const {}
   /// Why span `span` must not be served any more, also where memory holds it: something learned from another
   /// span.
   virtual std::optional<Error> damage(size_t /*span*/) const { return std::nullopt; }

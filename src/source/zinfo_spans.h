@@ -29,6 +29,7 @@ class ZinfoSpans : public SpanTable {
   ByteRange stored(size_t span) const override { return zinfo_.compressed_range(span); }
   bool is_identity() const override { return false; }
   void decode(size_t span, Bytes stored, MutableBytes out) const override;
+  void check_kept(size_t span, Bytes out) const override { windows_.check_end(zinfo_, span, out); }
   std::optional<Error> damage(size_t span) const override { return windows_.damage(span); }
 
  private:

@@ -36,8 +36,8 @@ class FakeBlob : public RangeReader {
     if (!hold(done)) done(std::nullopt);
   }
 
-  /// Answers the reads held so far, last first, and holds no more.
-  void release() {
+  /// Answers the reads held so far, last first, and holds no more; with `error`, where there is one.
+  void release(const std::optional<Error>& error = std::nullopt) {
     std::deque<RangeDone> waiting;
     {
       MutexLock lock(mutex_);
@@ -45,7 +45,7 @@ class FakeBlob : public RangeReader {
       held = false;
     }
     while (!waiting.empty()) {
-      waiting.back()(std::nullopt);
+      waiting.back()(error);
       waiting.pop_back();
     }
   }

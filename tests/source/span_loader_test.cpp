@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "source/span_loader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+#include <map>
+
+#include "source/fake_blob.h"
+#include "source/plain_spans.h"
+
+namespace erofs_oci {
+namespace {
+
+using testing::FakeBlob;
+using testing::pattern;
+using ::testing::HasSubstr;
+
+constexpr size_t kSize = 3 * kMiB;
+
+/// Keeps spans in memory, as the disk cache does on disk.
+class FakeStore : public SpanStore {
+ public:
+  bool has(size_t span) const override {
+    MutexLock lock(mutex_);
+    return spans_.contains(span);
+  }
+  bool load(size_t span, MutableBytes out) override {
+    if (broken) return false;
+    MutexLock lock(mutex_);
+    ++loads;
+    std::ranges::copy(spans_.at(span), out.begin());
+    return true;
+  }
+  void keep(size_t span, SpanRef bytes) override {
+    MutexLock lock(mutex_);
+    spans_[span].assign(bytes->bytes().begin(), bytes->bytes().end());
+  }
+  void drop(size_t span) override {
+    MutexLock lock(mutex_);
+    spans_.erase(span);
+  }
+  std::vector<bool> kept() const override { return {}; }
+
+  std::atomic<int> loads{0};
+  std::atomic<bool> broken{false};
+
+ private:
+  mutable Mutex mutex_;
+  std::map<size_t, std::vector<std::byte>> spans_ GUARDED_BY(mutex_);
+};
+
+/// A table that refuses what was kept, or finds what it decodes damaged.
+class PickySpans : public PlainSpans {
+ public:
+  using PlainSpans::PlainSpans;
+  void check_kept(size_t, Bytes) const override { throw Error(ErrorKind::corrupt, "not what it was"); }
+};
+
+class SpanLoaderTest : public ::testing::Test {
+ protected:
+  std::shared_ptr<const Stream> stream(const std::shared_ptr<FakeBlob>& blob, const Digest& content,
+                                       std::unique_ptr<const SpanTable> spans = nullptr) {
+    if (!spans) spans = std::make_unique<PlainSpans>(kSize);
+    return std::make_shared<Stream>(blob, std::move(spans), content, store_);
+  }
+  std::future<SpanResult> start(const std::shared_ptr<const Stream>& of, size_t span) {
+    auto promise = std::make_shared<std::promise<SpanResult>>();
+    loader_.load(of, span, Priority::foreground,
+                 [promise](SpanResult result) { promise->set_value(std::move(result)); });
+    return promise->get_future();
+  }
+  void expect_data(const SpanResult& result, size_t span) {
+    ASSERT_FALSE(result.error) << result.error->what();
+    EXPECT_TRUE(
+        std::ranges::equal(result.span->bytes(), Bytes(data_).subspan(span * kMiB, kMiB)));
+  }
+
+  const std::vector<std::byte> data_ = pattern(kSize);
+  const Digest content_ = sha256(as_bytes("content"));
+  std::shared_ptr<FakeBlob> blob_ = std::make_shared<FakeBlob>(data_);
+  std::shared_ptr<FakeBlob> other_ = std::make_shared<FakeBlob>(data_);
+  std::shared_ptr<FakeStore> store_ = std::make_shared<FakeStore>();
+  MemoryBound memory_{64 * kMiB};
+  WorkerPool workers_{2};
+  SpanLoader loader_{memory_, workers_};
+};
+
+TEST_F(SpanLoaderTest, WhatIsKeptIsNotFetchedAgain) {
+  const auto first = stream(blob_, content_);
+  expect_data(start(first, 1).get(), 1);
+  loader_.drop(*first);  // as an unmount does
+  expect_data(start(stream(blob_, content_), 1).get(), 1);
+  EXPECT_EQ(blob_->reads, 1);
+  EXPECT_EQ(store_->loads, 1);
+}
+
+TEST_F(SpanLoaderTest, WhatTheStoreLostIsFetched) {
+  const auto of = stream(blob_, content_);
+  expect_data(start(of, 0).get(), 0);
+  loader_.drop(*of);
+  store_->broken = true;
+  expect_data(start(of, 0).get(), 0);
+  EXPECT_EQ(blob_->reads, 2);
+}
+
+TEST_F(SpanLoaderTest, WhatTheTableRefusesIsFetched) {
+  const auto of = stream(blob_, content_, std::make_unique<PickySpans>(kSize));
+  expect_data(start(of, 0).get(), 0);
+  loader_.drop(*of);
+  expect_data(start(of, 0).get(), 0);
+  EXPECT_EQ(blob_->reads, 2);
+}
+
+TEST_F(SpanLoaderTest, StreamsOfOneContentShareFetchesAndMemory) {
+  store_ = nullptr;
+  blob_->held = true;
+  auto one = start(stream(blob_, content_), 2);
+  auto two = start(stream(other_, content_), 2);
+  blob_->release();
+  expect_data(one.get(), 2);
+  expect_data(two.get(), 2);
+  expect_data(start(stream(other_, content_), 2).get(), 2);
+  EXPECT_EQ(blob_->reads + other_->reads, 1);
+  expect_data(start(stream(other_, sha256(as_bytes("another table"))), 2).get(), 2);
+  EXPECT_EQ(other_->reads, 1);
+}
+
+TEST_F(SpanLoaderTest, ALoadGoesOnByTheBlobOfThoseWhoStillWait) {
+  blob_->held = true;
+  auto unmounted = start(stream(blob_, content_), 0);
+  auto waiting = start(stream(other_, content_), 0);
+  blob_->release(Error(ErrorKind::unavailable, ECANCELED, "unmounted"));
+  EXPECT_THAT(unmounted.get().error->what(), HasSubstr("unmounted"));
+  expect_data(waiting.get(), 0);
+  EXPECT_EQ(other_->reads, 1);
+}
+
+TEST_F(SpanLoaderTest, MemoryIsKeptAsLongAsADeviceUsesTheContent) {
+  store_ = nullptr;
+  const auto one = stream(blob_, content_);
+  const auto two = stream(other_, content_);
+  loader_.use(*one);
+  loader_.use(*two);
+  start(one, 0).get();
+  loader_.drop(*one);
+  EXPECT_TRUE(loader_.find(*two, 0));
+  loader_.drop(*two);
+  EXPECT_FALSE(loader_.find(*two, 0));
+}
+
+}  // namespace
+}  // namespace erofs_oci
