@@ -3,38 +3,34 @@
 
 #include <sys/mman.h>
 
-#include <utility>
+#include <algorithm>
 
 #include "base/error.h"
 
 namespace erofs_oci {
 
-Buffer::Buffer(size_t size, std::function<void(size_t)> on_free) : size_(size) {
-  if (size != 0) {
-    void* pages = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (pages == MAP_FAILED) throw errno_error("cannot allocate {} bytes", size);
-    data_ = static_cast<std::byte*>(pages);
-  }
-  on_free_ = std::move(on_free);
+Buffer::Buffer(size_t size, size_t capacity) : size_(size), capacity_(std::max(size, capacity)) {
+  if (capacity_ == 0) return;
+  void* pages = ::mmap(nullptr, capacity_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) throw errno_error("cannot allocate {} bytes", capacity_);
+  data_ = static_cast<std::byte*>(pages);
 }
 
-Buffer::Buffer(Buffer&& other) noexcept { swap(other); }
+Buffer::Buffer(Buffer&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      capacity_(std::exchange(other.capacity_, 0)) {}
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   Buffer taken(std::move(other));
-  swap(taken);
+  std::swap(data_, taken.data_);
+  std::swap(size_, taken.size_);
+  std::swap(capacity_, taken.capacity_);
   return *this;
 }
 
 Buffer::~Buffer() {
-  if (data_ != nullptr) ::munmap(data_, size_);
-  if (on_free_) on_free_(size_);
-}
-
-void Buffer::swap(Buffer& other) noexcept {
-  std::swap(data_, other.data_);
-  std::swap(size_, other.size_);
-  std::swap(on_free_, other.on_free_);
+  if (data_ != nullptr) ::munmap(data_, capacity_);
 }
 
 }  // namespace erofs_oci

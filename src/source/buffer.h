@@ -3,18 +3,19 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <utility>
 
 #include "base/bytes.h"
 
 namespace erofs_oci {
 
 /// Anonymous pages of their own, given back to the system at once when dropped: heap fragments would outlive the
-/// memory bound. `on_free` runs after the pages are gone. Move-only.
+/// memory bound. Fresh ones are zero. Move-only.
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(size_t size, std::function<void(size_t)> on_free = {});
+  /// May have more pages than `size` needs. Throws Error.
+  explicit Buffer(size_t size, size_t capacity = 0);
   Buffer(Buffer&& other) noexcept;
   Buffer& operator=(Buffer&& other) noexcept;
   ~Buffer();
@@ -22,14 +23,15 @@ class Buffer {
   MutableBytes bytes() { return {data_, size_}; }
   Bytes bytes() const { return {data_, size_}; }
   size_t size() const { return size_; }
+  size_t capacity() const { return capacity_; }
+  /// `size` must not exceed the capacity. The content stays.
+  void resize(size_t size) { size_ = size; }
   explicit operator bool() const { return data_ != nullptr; }
 
  private:
-  void swap(Buffer& other) noexcept;
-
   std::byte* data_ = nullptr;
   size_t size_ = 0;
-  std::function<void(size_t)> on_free_;
+  size_t capacity_ = 0;
 };
 
 }  // namespace erofs_oci

@@ -83,8 +83,7 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
   /// Asks for every span at once; each is copied out as it comes, so that none is held while another is awaited.
   void fill(Reservation memory) {
     try {
-      auto held = std::make_shared<Reservation>(std::move(memory));
-      reply_ = std::make_shared<Buffer>(range_.length, [held](size_t) { *held = Reservation(); });
+      reply_ = device_->loader_.memory().allocate(std::move(memory));
     } catch (const Error& error) {
       return fail(error);
     }
@@ -97,7 +96,10 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
   }
 
   void fill_piece(const Piece& piece, MutableBytes out) {
-    if (piece.is_gap) return;  // fresh pages are zero
+    if (piece.is_gap) {
+      std::ranges::fill(out, std::byte{0});
+      return;
+    }
     if (piece.target == kMetadata) return fill_metadata(piece.range, out);
     ByteRange rest = piece.range;
     while (!rest.empty()) {

@@ -29,6 +29,16 @@ std::optional<Reservation> MemoryBound::try_reserve(Kind kind, uint64_t bytes) {
   }
 }
 
+std::shared_ptr<Buffer> MemoryBound::allocate(Reservation reservation) {
+  auto buffer = std::make_unique<Buffer>(pool_.take(reservation.bytes()));
+  const auto give_back = [this, held = std::make_shared<Reservation>(std::move(reservation))](Buffer* used) {
+    pool_.put(std::move(*used));
+    delete used;
+    *held = Reservation();
+  };
+  return {buffer.release(), give_back};
+}
+
 uint64_t MemoryBound::used() const {
   MutexLock lock(mutex_);
   return pools_[0].used + pools_[1].used;

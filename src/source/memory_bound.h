@@ -4,11 +4,12 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <utility>
 
 #include "base/mutex.h"
-#include "source/buffer.h"
+#include "source/buffer_pool.h"
 
 namespace erofs_oci {
 
@@ -26,7 +27,7 @@ class MemoryBound {
   /// Drops unused cached buffers of about so many bytes; false if there was none. Called with no lock held.
   using Evict = std::function<bool(uint64_t wanted)>;
 
-  explicit MemoryBound(uint64_t limit_bytes) : limit_(limit_bytes) {}
+  explicit MemoryBound(uint64_t limit_bytes) : limit_(limit_bytes), pool_(limit_bytes / kIdleShare) {}
 
   void set_evict(Evict evict) { evict_ = std::move(evict); }
 
@@ -37,11 +38,17 @@ class MemoryBound {
   /// To be called where a cached buffer came to be unused, with no lock held: who waits may now be served by evicting.
   void retry();
 
+  /// A buffer of that size, of any content, with its memory: the bound has it back when the last owner drops the
+  /// buffer. Throws Error.
+  std::shared_ptr<Buffer> allocate(Reservation reservation);
+
   uint64_t limit() const { return limit_; }
   uint64_t used() const;
 
  private:
   friend class Reservation;
+  /// Of the bound, what idle buffers may hold beyond it.
+  static constexpr uint64_t kIdleShare = 8;
   struct Waiter {
     uint64_t bytes;
     Granted granted;
@@ -58,6 +65,7 @@ class MemoryBound {
   bool fits(Kind kind, uint64_t bytes, uint64_t& shortage) const REQUIRES(mutex_);
 
   const uint64_t limit_;
+  BufferPool pool_;
   Evict evict_;
   mutable Mutex mutex_;
   Pool pools_[2] GUARDED_BY(mutex_);

@@ -37,8 +37,7 @@ struct SpanLoader::Load {
   size_t span;
   Priority priority;
   std::vector<Waiter> waiters;  // guarded by the loader's mutex_
-  Reservation stored_memory;
-  Buffer stored;
+  std::shared_ptr<Buffer> stored;
   std::shared_ptr<Buffer> output;
   int fetches = 0;
 
@@ -146,15 +145,8 @@ void SpanLoader::load_ahead(const std::shared_ptr<const Stream>& stream, size_t 
 void SpanLoader::start(const std::shared_ptr<Load>& load, Reservation reservation) {
   try {
     const uint64_t output_length = load->stream->spans->output(load->span).length;
-    // Shared with the buffer's last owner, who may be a reply that is being sent after the span left the
-    // cache.
-    auto output_memory = std::make_shared<Reservation>(reservation.split(output_length));
-    load->output =
-        std::make_shared<Buffer>(output_length, [output_memory](size_t) { *output_memory = Reservation(); });
-    if (!load->direct()) {
-      load->stored_memory = std::move(reservation);
-      load->stored = Buffer(load->stored_memory.bytes());
-    }
+    load->output = memory_.allocate(reservation.split(output_length));
+    if (!load->direct()) load->stored = memory_.allocate(std::move(reservation));
   } catch (const Error& error) {
     return finish(load, error);
   }
@@ -178,7 +170,7 @@ void SpanLoader::load_kept(const std::shared_ptr<Load>& load) {
 void SpanLoader::fetch(const std::shared_ptr<Load>& load) {
   if (stopping_) return finish(load, Error(ErrorKind::unavailable, ECANCELED, "the daemon is stopping"));
   ++load->fetches;
-  const MutableBytes target = load->direct() ? load->output->bytes() : load->stored.bytes();
+  const MutableBytes target = load->direct() ? load->output->bytes() : load->stored->bytes();
   load->stream->blob->read(load->stored_range(), target, load->priority,
                            [this, load](std::optional<Error> error) {
                              if (error || (load->direct() && !load->stream->spans->has_digests()))
@@ -190,7 +182,7 @@ void SpanLoader::fetch(const std::shared_ptr<Load>& load) {
 void SpanLoader::decode(const std::shared_ptr<Load>& load) {
   try {
     const SpanTable& spans = *load->stream->spans;
-    if (!load->direct()) spans.decode(load->span, load->stored.bytes(), load->output->bytes());
+    if (!load->direct()) spans.decode(load->span, load->stored->bytes(), load->output->bytes());
     spans.verify(load->span, load->output->bytes());
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::corrupt && load->fetches < kFetchesOfCorruptData) return fetch(load);
@@ -215,8 +207,7 @@ void SpanLoader::forget_damaged(const Load& load) {
 }
 
 void SpanLoader::finish(const std::shared_ptr<Load>& load, std::optional<Error> error) {
-  load->stored = Buffer();
-  load->stored_memory = Reservation();
+  load->stored.reset();
   SpanRef output = error ? nullptr : std::move(load->output);
   load->output.reset();
   SpanRef span = lend(output);
