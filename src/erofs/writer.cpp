@@ -73,6 +73,9 @@ class MetadataWriter {
   }
 
  private:
+  /// Not of small blocks: fsck.erofs of erofs-utils 1.8 (Debian 13) crashes when it verifies such a checksum, and
+  /// mkfs.erofs of that version writes none.
+  bool has_checksum() const { return options_.block_size > kSuperOffset; }
   bool has_device() const { return options_.data_area == DataArea::extra_device; }
   const Node& node(NodeId id) const { return layout_.tree().nodes[id]; }
   /// The shared xattrs need not begin a block; their numbers count from the block's begin.
@@ -99,8 +102,8 @@ void MetadataWriter::write_super() {
   const uint64_t blocks = layout_.metadata_blocks() + (has_device() ? 0 : layout_.data_blocks());
   SuperBlock super{
       .magic = kSuperMagic,
-      .feature_compat =
-          kCompatSbChecksum | kCompatMtime | (layout_.xattrs().empty() ? 0 : kCompatXattrFilter),
+      .feature_compat = (has_checksum() ? kCompatSbChecksum : 0) | kCompatMtime |
+                        (layout_.xattrs().empty() ? 0 : kCompatXattrFilter),
       .blkszbits = static_cast<uint8_t>(std::countr_zero(options_.block_size)),
       .root_nid = static_cast<uint16_t>(layout_.nid(0)),
       .inos = layout_.walk().order().size(),
@@ -125,6 +128,7 @@ void MetadataWriter::write_device_slot() {
 }
 
 void MetadataWriter::add_checksum(MutableBytes first) const {
+  if (!has_checksum()) return;
   store_le(first.data() + kSuperOffset + offsetof(SuperBlock, checksum),
            super_checksum(first, options_.block_size));
 }

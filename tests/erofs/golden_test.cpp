@@ -47,6 +47,7 @@ TEST_P(GoldenTarindex, HasTheSameSuperblock) {
   EXPECT_EQ(device.offset_bytes, written_.size());
   EXPECT_EQ(device.size_bytes, reader_.extra_device().size_bytes);
   EXPECT_EQ(got.blocks_lo, written_.size() / 512);
+  expected.feature_compat &= ~kCompatSbChecksum;  // of 1.9.3, by which 1.8 crashes
   for (SuperBlock* either : {&expected, &got}) {  // what depends on the places of things
     either->checksum = either->blocks_lo = either->root_nid = either->xattr_blkaddr = 0;
   }
