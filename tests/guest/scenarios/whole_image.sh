@@ -31,6 +31,9 @@ case $BOOT in
     SECONDS=0
     equals_umoci
     ok "all $(wc -l <"$image/expected") entries as by umoci, in $SECONDS s"
+    [[ $(chroot /srv/whole /usr/bin/python3 -c 'import os, sys; print(sys.prefix, sum(range(10)))') == '/usr 45' ]] ||
+      die 'python3 of the image does not run'
+    ok 'its python3 runs'
 
     start_reader /srv/whole "$image/sums"
     for round in {1..3}; do
