@@ -12,7 +12,7 @@ interface io.github.erofs-oci
 # Local files of a definition, opened by the caller: fd indexes. layout: files of an image layout, by their names in it.
 type Files (image: ?int, layout: ?[string]int, tarindex: ?int, zinfo: ?int, ca: ?int)
 
-type DefinedImage (name: string, image: string, platform: ?string)
+type DefinedImage (name: string, image: string, platform: ?string, digest: ?string)
 
 type CollectedFile (path: string, size_bytes: int)
 

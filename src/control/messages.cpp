@@ -86,6 +86,7 @@ struct Fields<DefinedImage> {
     io("name", m.name);
     io("image", m.image);
     io("platform", m.platform);
+    io("digest", m.digest);
   }
 };
 template <>

@@ -107,10 +107,11 @@ struct DefinedImage {
   std::string name;
   std::string image;
   std::optional<std::string> platform;
+  std::optional<Digest> digest;  ///< of the manifest that is mounted, whatever the image's name leads to now
 };
 
 struct CollectRequest {
-  std::vector<DefinedImage> definitions;  ///< all that there are
+  std::vector<DefinedImage> definitions;  ///< all that there are, and those of what is mounted
   bool dry_run = false;
 };
 

@@ -76,6 +76,7 @@ json collect(MountTable& mounts, Store& store, Call& call) {
   for (const DefinedImage& definition : request.definitions) {
     needed.mounts.insert(definition.name);
     needed.images.insert(ref_key(definition.image, definition.platform));
+    if (definition.digest) needed.manifests.insert(*definition.digest);
   }
   for (const MountStatus& mount : mounts.status(std::nullopt)) {
     needed.mounts.insert(mount.name);

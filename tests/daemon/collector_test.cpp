@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/collector.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/file.h"
+#include "base/temporary_folder.h"
+
+namespace erofs_oci {
+namespace {
+
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAreArray;
+
+constexpr const char* kPlatform = "linux/amd64";
+
+Digest digest_of(const std::string& text) {
+  return sha256(as_bytes(text));
+}
+
+class CollectorTest : public ::testing::Test {
+ protected:
+  /// What a mount of an image leaves in the store: what its name led to, the manifest, the index.
+  void keep_image(const std::string& image, const std::string& manifest) {
+    store_.put_manifest(digest_of(manifest), manifest);
+    store_.put_ref(image, kPlatform, digest_of(manifest));
+    make_index({digest_of(manifest), std::nullopt});
+  }
+  void make_index(const IndexKey& key) {
+    store_.make_index(
+        key, [](int file, const std::string& name) { pwrite_all(file, 0, as_bytes("12345"), name); });
+  }
+  /// What a mount by a tarindex leaves: the copy of it, and which layer it belongs to.
+  void keep_layer(const std::string& mount, const std::string& tarindex) {
+    write_file_durably(folder_ / "given", tarindex, 0644);
+    const auto kept = store_.keep(open_file(folder_ / "given", O_RDONLY).get(), "given");
+    store_.put_binding(mount, {digest_of("layer"), kept.digest, std::nullopt});
+  }
+  std::set<std::string> files() const {
+    std::set<std::string> found;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(store_.root())) {
+      if (entry.is_regular_file()) found.insert(entry.path());
+    }
+    return found;
+  }
+  std::vector<std::string> collect(const Needed& needed, bool dry_run = false) {
+    std::vector<std::string> paths;
+    for (const Removed& removed : collect_garbage(store_, needed, dry_run)) paths.push_back(removed.path);
+    return paths;
+  }
+
+  testing::TemporaryFolder folder_;
+  Store store_{folder_ / "store"};
+};
+
+TEST_F(CollectorTest, KeepsWhatADefinitionNames) {
+  keep_image("r.example/a:1", "a");
+  make_index({digest_of("a"), 3});
+  keep_layer("tools", "tarindex");
+  const Needed needed{{"tools"}, {{"r.example/a:1", kPlatform}}, {}};
+  const auto before = files();
+  EXPECT_THAT(collect(needed), IsEmpty());
+  EXPECT_EQ(files(), before);
+}
+
+TEST_F(CollectorTest, RemovesAllOfWhatNothingNames) {
+  keep_image("r.example/a:1", "a");
+  const auto kept = files();
+  keep_image("r.example/b:1", "b");
+  make_index({digest_of("b"), 0});
+  keep_layer("gone", "tarindex of gone");
+  auto all = files();
+  std::vector<std::string> garbage;
+  std::ranges::set_difference(all, kept, std::back_inserter(garbage));
+  ASSERT_EQ(garbage.size(), 6u);
+
+  const Needed needed{{}, {{"r.example/a:1", kPlatform}}, {}};
+  EXPECT_THAT(collect(needed, true), UnorderedElementsAreArray(garbage));
+  EXPECT_EQ(files(), all);
+  EXPECT_THAT(collect(needed), UnorderedElementsAreArray(garbage));
+  EXPECT_EQ(files(), kept);
+}
+
+TEST_F(CollectorTest, AMovedNameLetsGoOfWhatItLedTo) {
+  keep_image("r.example/a:1", "old");
+  keep_image("r.example/a:1", "new");
+  const Needed needed{{}, {{"r.example/a:1", kPlatform}}, {}};
+  EXPECT_EQ(collect(needed).size(), 2u);  // the manifest, the index
+  EXPECT_FALSE(store_.has_index({digest_of("old"), std::nullopt}));
+  EXPECT_TRUE(store_.has_index({digest_of("new"), std::nullopt}));
+}
+
+TEST_F(CollectorTest, KeepsWhatIsMountedThoughItsNameMoved) {
+  keep_image("r.example/a:1", "mounted");
+  keep_image("r.example/a:1", "new");
+  EXPECT_THAT(collect({{}, {{"r.example/a:1", kPlatform}}, {digest_of("mounted")}}), IsEmpty());
+}
+
+TEST_F(CollectorTest, AnotherPlatformIsAnotherImage) {
+  keep_image("r.example/a:1", "a");
+  EXPECT_EQ(collect({{}, {{"r.example/a:1", "linux/arm64"}}, {}}).size(), 3u);
+}
+
+TEST_F(CollectorTest, RemovesWhatAnUnfinishedWriteLeft) {
+  keep_image("r.example/a:1", "a");
+  const auto left = store_.root() / "index" / ("sha256-" + digest_of("a").hex() + ".index.new");
+  write_file_durably(left, "half", 0644);
+  const Needed needed{{}, {{"r.example/a:1", kPlatform}}, {}};
+  const auto removed = collect_garbage(store_, needed, false);
+  ASSERT_EQ(removed.size(), 1u);
+  EXPECT_EQ(removed[0].path, left);
+  EXPECT_EQ(removed[0].size_bytes, 4u);
+}
+
+}  // namespace
+}  // namespace erofs_oci
