@@ -34,7 +34,7 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds kStartLimit{10};
 constexpr std::chrono::seconds kStopLimit{10};
-constexpr int kBackgroundNice = 10;
+constexpr int kBackgroundNice = 19;
 
 constexpr const char* kFolderName = "erofs-oci-run.";
 constexpr const char* kLockName = "lock";
