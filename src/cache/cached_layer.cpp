@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/cached_layer.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <ctime>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "cache/checksum.h"
+
+namespace erofs_oci {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint64_t kBlock = 4096;
+constexpr uint64_t kCheckPiece = 256 * kKiB;
+/// The time of the last use is exact to this.
+constexpr uint32_t kNoteUseSeconds = 60;
+constexpr int kFlags = O_NOFOLLOW | O_NONBLOCK;
+
+fs::path with_ending(const fs::path& base, const char* ending) {
+  return base.native() + ending;
+}
+
+uint32_t now() {
+  return static_cast<uint32_t>(std::time(nullptr));
+}
+
+/// Gives blocks back; false, and errno, where that cannot be done.
+bool punch(int file, ByteRange hole) {
+  return ::fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(hole.offset),
+                     static_cast<off_t>(hole.length)) == 0;
+}
+
+void sync_data(int file, const fs::path& path) {
+  if (::fdatasync(file) != 0) throw errno_error("{}: fdatasync", path.native());
+}
+
+}  // namespace
+
+LayerMap CachedLayer::create(const fs::path& base, const LayerKey& key, SpanCuts cuts) {
+  const fs::path map_path = with_ending(base, ".map");
+  const fs::path data_path = with_ending(base, ".data");
+  const fs::path temporary = with_ending(base, ".map.new");
+  ::unlink(map_path.c_str());  // before the data that it speaks of
+  const UniqueFd data = open_file(data_path, O_RDWR | O_CREAT | O_TRUNC | kFlags, 0640);
+  if (::ftruncate(data.get(), static_cast<off_t>(cuts.stream_size)) != 0)
+    throw errno_error("{}", data_path.native());
+  ::unlink(temporary.c_str());
+  const UniqueFd map = open_file(temporary, O_RDWR | O_CREAT | O_EXCL | kFlags, 0640);
+  write_map(map.get(), key, cuts, temporary.native());
+  if (::fsync(map.get()) != 0 || ::fsync(data.get()) != 0) throw errno_error("{}: fsync", temporary.native());
+  if (::rename(temporary.c_str(), map_path.c_str()) != 0) throw errno_error("{}: rename", map_path.native());
+  const size_t count = cuts.count();
+  return {key, std::move(cuts), std::vector<SpanMark>(count)};
+}
+
+LayerMap CachedLayer::read(const fs::path& base) {
+  const fs::path map_path = with_ending(base, ".map");
+  const UniqueFd map = open_file(map_path, O_RDONLY | kFlags);
+  const UniqueFd data = open_file(with_ending(base, ".data"), O_RDONLY | kFlags);
+  return read_map(map.get(), map_path.native());
+}
+
+CachedLayer::CachedLayer(fs::path base, LayerMap map, Keep keep)
+    : map_path_(with_ending(base, ".map")),
+      data_path_(with_ending(base, ".data")),
+      key_(map.key),
+      cuts_(std::move(map.cuts)),
+      keep_(std::move(keep)) {
+  struct stat info {};
+  used_ = noted_use_ =
+      ::stat(map_path_.c_str(), &info) == 0 ? static_cast<uint32_t>(info.st_mtim.tv_sec) : now();
+  slots_.resize(cuts_.count());
+  for (size_t span = 0; span < slots_.size(); ++span) {
+    if (map.marks[span]) slots_[span] = {*map.marks[span], used_, State::stored};
+  }
+}
+
+bool CachedLayer::has(size_t span) const {
+  MutexLock lock(mutex_);
+  return span < slots_.size() && slots_[span].readable();
+}
+
+std::vector<bool> CachedLayer::kept() const {
+  MutexLock lock(mutex_);
+  std::vector<bool> kept(slots_.size());
+  for (size_t span = 0; span < slots_.size(); ++span) kept[span] = slots_[span].readable();
+  return kept;
+}
+
+CachedLayer::FilesRef CachedLayer::files() {
+  {
+    MutexLock lock(mutex_);
+    if (files_) return files_;
+  }
+  const int access = keep_ ? O_RDWR : O_RDONLY;
+  auto opened = std::make_shared<const Files>(
+      Files{open_file(map_path_, access | kFlags), open_file(data_path_, access | kFlags)});
+  MutexLock lock(mutex_);
+  if (!files_) files_ = std::move(opened);
+  return files_;
+}
+
+bool CachedLayer::load(size_t span, MutableBytes out) {
+  uint64_t checksum = 0;
+  uint64_t evictions = 0;
+  {
+    MutexLock lock(mutex_);
+    if (span >= slots_.size() || !slots_[span].readable() || cuts_.span(span).length != out.size()) return false;
+    Slot& slot = slots_[span];
+    checksum = slot.checksum;
+    evictions = evictions_;
+    slot.used = used_ = now();
+  }
+  try {
+    const FilesRef files = this->files();
+    pread_exactly(files->data.get(), cuts_.span(span).offset, out, data_path_.native());
+  } catch (const Error& error) {
+    damaged(span, evictions, error.what());
+    return false;
+  }
+  if (crc64(out) == checksum) return true;
+  damaged(span, evictions, "its bytes differ from their checksum");
+  return false;
+}
+
+bool CachedLayer::check(size_t span) {
+  uint64_t checksum = 0;
+  uint64_t evictions = 0;
+  {
+    MutexLock lock(mutex_);
+    if (!slots_[span].readable()) return true;
+    checksum = slots_[span].checksum;
+    evictions = evictions_;
+  }
+  std::string how = "its bytes differ from their checksum";
+  try {
+    const FilesRef files = this->files();
+    std::vector<std::byte> buffer(kCheckPiece);
+    if (matches(span, checksum, files, buffer)) return true;
+  } catch (const Error& error) {
+    how = error.what();
+  }
+  {
+    MutexLock lock(mutex_);
+    if (evictions_ != evictions && !slots_[span].readable()) return true;
+  }
+  damaged(span, evictions, how);
+  return false;
+}
+
+bool CachedLayer::matches(size_t span, uint64_t checksum, const FilesRef& files, MutableBytes buffer) {
+  uint64_t crc = 0;
+  for (ByteRange rest = cuts_.span(span); !rest.empty();) {
+    const MutableBytes piece = buffer.first(std::min<uint64_t>(buffer.size(), rest.length));
+    pread_exactly(files->data.get(), rest.offset, piece, data_path_.native());
+    crc = crc64(piece, crc);
+    rest = ByteRange::from_to(rest.offset + piece.size(), rest.end());
+  }
+  return crc == checksum;
+}
+
+/// What was punched out while it was read is no damage.
+void CachedLayer::damaged(size_t span, uint64_t evictions, const std::string& how) {
+  {
+    MutexLock lock(mutex_);
+    if (evictions_ != evictions || !slots_[span].readable()) return;
+  }
+  log(LogLevel::warning,
+      fmt::format("the cache of layer {}, span {}: {}; it is dropped and fetched again", to_string(key_.layer),
+                  span, how),
+      {{"LAYER", to_string(key_.layer)}, {"SPAN", std::to_string(span)}});
+  drop(span);
+}
+
+void CachedLayer::keep(size_t span, SpanRef bytes) {
+  if (!keep_) return;
+  {
+    MutexLock lock(mutex_);
+    if (span >= slots_.size() || slots_[span].state != State::absent ||
+        cuts_.span(span).length != bytes->size())
+      return;
+    slots_[span].state = State::queued;
+  }
+  if (!keep_(shared_from_this(), span, std::move(bytes))) abandon(span);
+}
+
+void CachedLayer::abandon(size_t span) {
+  MutexLock lock(mutex_);
+  if (slots_[span].state == State::queued) slots_[span].state = State::absent;
+}
+
+void CachedLayer::drop(size_t span) {
+  {
+    MutexLock lock(mutex_);
+    if (span >= slots_.size()) return;
+    const State before = std::exchange(slots_[span].state, State::absent);
+    if (before != State::stored || !keep_) return;  // sync() sees that it is gone
+  }
+  try {
+    unmark(files(), {span}, false);
+  } catch (const Error& error) {
+    logf(LogLevel::debug, "{}; ignoring, its checksum still tells", error.what());
+  }
+}
+
+void CachedLayer::unmark(const FilesRef& files, const std::vector<size_t>& spans, bool durably) {
+  for (const size_t span : spans)
+    write_mark(files->map.get(), cuts_, span, std::nullopt, map_path_.native());
+  if (durably) sync_data(files->map.get(), map_path_);
+}
+
+void CachedLayer::write(size_t span, Bytes bytes) {
+  {
+    MutexLock lock(mutex_);
+    if (slots_[span].state != State::queued) return;
+  }
+  const FilesRef files = this->files();
+  try {
+    pwrite_all(files->data.get(), cuts_.span(span).offset, bytes, data_path_.native());
+  } catch (const Error&) {
+    give_back(span, files);
+    throw;
+  }
+  const uint64_t checksum = crc64(bytes);
+  MutexLock lock(mutex_);
+  if (slots_[span].state != State::queued) return;
+  used_ = now();
+  slots_[span] = {checksum, used_, State::written};
+  unsynced_.push_back(span);
+}
+
+/// What a write that failed has taken.
+void CachedLayer::give_back(size_t span, const FilesRef& files) {
+  ByteRange hole;
+  {
+    MutexLock lock(mutex_);
+    slots_[span].state = State::absent;
+    hole = holes({span}).front();
+  }
+  punch(files->data.get(), hole);  // else its blocks are found by the next one who writes it
+}
+
+bool CachedLayer::sync() {
+  std::vector<size_t> spans;
+  std::vector<uint64_t> checksums;
+  {
+    MutexLock lock(mutex_);
+    for (const size_t span : std::exchange(unsynced_, {})) {
+      if (slots_[span].state != State::written) continue;
+      slots_[span].state = State::syncing;
+      spans.push_back(span);
+      checksums.push_back(slots_[span].checksum);
+    }
+  }
+  if (spans.empty()) return false;
+  try {
+    const FilesRef files = this->files();
+    sync_data(files->data.get(), data_path_);
+    for (size_t i = 0; i < spans.size(); ++i)
+      write_mark(files->map.get(), cuts_, spans[i], checksums[i], map_path_.native());
+    sync_data(files->map.get(), map_path_);
+    std::vector<size_t> gone;
+    {
+      MutexLock lock(mutex_);
+      for (const size_t span : spans) {
+        if (slots_[span].state == State::syncing) {
+          slots_[span].state = State::stored;
+        } else {
+          gone.push_back(span);
+        }
+      }
+    }
+    unmark(files, gone, false);
+  } catch (const Error&) {  // the kernel may have dropped the pages
+    MutexLock lock(mutex_);
+    for (const size_t span : spans) {
+      if (slots_[span].state == State::syncing) slots_[span].state = State::absent;
+    }
+    throw;
+  }
+  return true;
+}
+
+void CachedLayer::settle(bool in_use) {
+  FilesRef closed;  // after the lock
+  uint32_t used = 0;
+  {
+    MutexLock lock(mutex_);
+    used = used_;
+    if (!in_use && unsynced_.empty()) closed = std::exchange(files_, nullptr);
+  }
+  if (used == noted_use_ || (in_use && used < noted_use_ + kNoteUseSeconds)) return;
+  noted_use_ = used;
+  const timespec times[2] = {{.tv_sec = used, .tv_nsec = 0}, {.tv_sec = used, .tv_nsec = 0}};
+  ::utimensat(AT_FDCWD, map_path_.c_str(), times, AT_SYMLINK_NOFOLLOW);  // else it is evicted a little early
+}
+
+void CachedLayer::add_candidates(std::vector<Candidate>& candidates) {
+  MutexLock lock(mutex_);
+  for (size_t span = 0; span < slots_.size(); ++span) {
+    if (slots_[span].state == State::stored)
+      candidates.push_back({slots_[span].used, this, span, cuts_.span(span).length});
+  }
+}
+
+/// Blocks that a span shares with neighbours go once all of them are gone.
+std::vector<ByteRange> CachedLayer::holes(const std::vector<size_t>& spans) {
+  const auto absent = [&](size_t span) EROFS_OCI_TSA(no_thread_safety_analysis) {
+    return slots_[span].state == State::absent;
+  };
+  std::vector<ByteRange> holes;
+  for (const size_t span : spans) {
+    uint64_t begin = round_down(cuts_.span(span).offset, kBlock);
+    uint64_t end = round_up(cuts_.span(span).end(), kBlock);
+    for (size_t before = span; before-- > 0 && cuts_.span(before).end() > begin;) {
+      if (!absent(before)) begin = cuts_.span(before).end();
+    }
+    for (size_t behind = span + 1; behind < cuts_.count() && cuts_.span(behind).offset < end; ++behind) {
+      if (!absent(behind)) end = cuts_.span(behind).offset;
+    }
+    if (!holes.empty() && begin <= holes.back().end()) {
+      holes.back() = ByteRange::from_to(holes.back().offset, std::max(end, holes.back().end()));
+    } else {
+      holes.push_back(ByteRange::from_to(begin, end));
+    }
+  }
+  return holes;
+}
+
+void CachedLayer::evict(const std::vector<size_t>& chosen) {
+  std::vector<size_t> spans;
+  std::vector<ByteRange> holes;
+  {
+    MutexLock lock(mutex_);
+    for (const size_t span : chosen) {
+      if (slots_[span].state != State::stored) continue;
+      slots_[span].state = State::absent;
+      spans.push_back(span);
+    }
+    ++evictions_;
+    std::ranges::sort(spans);
+    holes = this->holes(spans);
+  }
+  const FilesRef files = this->files();
+  unmark(files, spans, true);
+  for (const ByteRange hole : holes) {
+    if (punch(files->data.get(), hole)) continue;
+    if (errno == EOPNOTSUPP || errno == ENOSYS) return clear();
+    throw errno_error("{}: punching out {} bytes", data_path_.native(), hole.length);
+  }
+}
+
+void CachedLayer::clear() {
+  std::vector<size_t> spans;
+  {
+    MutexLock lock(mutex_);
+    for (size_t span = 0; span < slots_.size(); ++span) {
+      if (!slots_[span].readable()) continue;
+      slots_[span].state = State::absent;
+      spans.push_back(span);
+    }
+    ++evictions_;
+    unsynced_.clear();
+  }
+  const FilesRef files = this->files();
+  unmark(files, spans, true);
+  if (::ftruncate(files->data.get(), 0) != 0 ||
+      ::ftruncate(files->data.get(), static_cast<off_t>(cuts_.stream_size)) != 0)
+    throw errno_error("{}", data_path_.native());
+}
+
+void CachedLayer::remove_files() {
+  ::unlink(map_path_.c_str());  // before the data that it speaks of
+  ::unlink(data_path_.c_str());
+}
+
+uint64_t CachedLayer::bytes_on_disk() const {
+  uint64_t bytes = 0;
+  for (const fs::path* path : {&map_path_, &data_path_}) {
+    struct stat info {};
+    if (::stat(path->c_str(), &info) == 0) bytes += static_cast<uint64_t>(info.st_blocks) * 512;
+  }
+  return bytes;
+}
+
+CachedLayerInfo CachedLayer::info() const {
+  CachedLayerInfo info{.key = key_, .spans = cuts_.count(), .stream_bytes = cuts_.stream_size};
+  info.bytes_on_disk = bytes_on_disk();
+  MutexLock lock(mutex_);
+  info.last_used = used_;
+  for (size_t span = 0; span < slots_.size(); ++span) {
+    if (!slots_[span].readable()) continue;
+    ++info.spans_kept;
+    info.bytes_kept += cuts_.span(span).length;
+  }
+  return info;
+}
+
+}  // namespace erofs_oci

@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/disk_cache.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/file.h>
+
+#include <algorithm>
+#include <future>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+
+namespace erofs_oci {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A file name's start: two digests, and what is between.
+constexpr size_t kNameLength = 64 + 1 + 64;
+constexpr uint64_t kMaxSyncBytes = 64 * kMiB;
+/// The times of last use are noted, and files of layers at rest closed, so often.
+constexpr std::chrono::seconds kIdlePeriod{60};
+
+UniqueFd try_lock(const fs::path& path) {
+  UniqueFd lock = open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0640);
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+  if (errno != EWOULDBLOCK) throw errno_error("{}", path.native());
+  return UniqueFd();
+}
+
+/// Whether the file is one of a layer's.
+bool is_layer_file(const std::string& name) {
+  return name.size() > kNameLength && name[kNameLength] == '.' &&
+         name.find_first_not_of("0123456789abcdef-") >= kNameLength;
+}
+
+}  // namespace
+
+DiskCache::DiskCache(DiskCacheOptions options)
+    : options_(std::move(options)), queue_(std::make_shared<WriteQueue>(options_.queue_bytes)) {
+  if (options_.read_only) {
+    open_file(options_.folder, O_RDONLY | O_DIRECTORY);  // is it there, and may we?
+    return;
+  }
+  std::error_code error;
+  fs::create_directories(options_.folder, error);
+  if (error) throw system_error(error.value(), options_.folder.native());
+  lock_ = try_lock(options_.folder / "lock");
+  if (!lock_) return;
+  scan();
+  load_pins();
+  measure();
+  writer_ = std::jthread([this] {
+    ::pthread_setname_np(::pthread_self(), "cache-write");
+    queue_->run();
+  });
+  syncer_ = std::jthread([this] {
+    ::pthread_setname_np(::pthread_self(), "cache-sync");
+    sync_loop();
+  });
+}
+
+DiskCache::~DiskCache() {
+  queue_->stop();
+  if (writer_.joinable()) writer_.join();
+  {
+    MutexLock lock(sync_mutex_);
+    sync_stopping_ = true;
+    sync_changed_.notify_all();
+  }
+  if (syncer_.joinable()) syncer_.join();
+}
+
+// --- opening ---
+
+void DiskCache::scan() {
+  std::set<fs::path> left;
+  for (const fs::directory_entry& entry : fs::directory_iterator(options_.folder)) {
+    const std::string name = entry.path().filename();
+    if (!is_layer_file(name)) continue;
+    if (name.ends_with(".map")) {
+      adopt(options_.folder / name.substr(0, kNameLength));
+    } else {
+      left.insert(entry.path());
+    }
+  }
+  for (const fs::path& path : left) {  // data without a map, and maps that were not finished
+    MutexLock lock(mutex_);
+    const std::string name = path.filename();
+    if (!name.ends_with(".data") || !layers_.contains(name.substr(0, kNameLength))) ::unlink(path.c_str());
+  }
+}
+
+void DiskCache::adopt(const fs::path& base) {
+  try {
+    LayerMap map = CachedLayer::read(base);
+    const std::string name = map.key.file_name();
+    if (name != base.filename()) throw make_error(ErrorKind::corrupt, "{}: is of another layer", base.native());
+    MutexLock lock(mutex_);
+    layers_.emplace(name, std::make_shared<CachedLayer>(base, std::move(map), keeper()));
+  } catch (const Error& error) {
+    logf(LogLevel::warning, "the cache: {}; what it has of this layer is dropped", error.what());
+    ::unlink((base.native() + ".map").c_str());
+    ::unlink((base.native() + ".data").c_str());
+  }
+}
+
+std::shared_ptr<CachedLayer> DiskCache::find(const LayerKey& key) const {
+  MutexLock lock(mutex_);
+  const auto found = layers_.find(key.file_name());
+  return found == layers_.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<CachedLayer> DiskCache::open(const LayerKey& key, const SpanTable& spans) {
+  SpanCuts cuts = SpanCuts::of(spans);
+  if (cuts.count() == 0 || !is_cacheable(cuts)) return nullptr;
+  try {
+    if (!writes()) return open_to_read(key, cuts);
+    if (auto layer = find(key); layer && layer->cuts() == cuts) return layer;
+    std::shared_ptr<CachedLayer> layer;
+    on_writer([&] { layer = open_to_write(key, cuts); });
+    return layer;
+  } catch (const Error& error) {
+    logf(LogLevel::warning, "the cache of layer {}: {}; going on without", to_string(key.layer), error.what());
+    return nullptr;
+  }
+}
+
+std::shared_ptr<CachedLayer> DiskCache::open_to_read(const LayerKey& key, const SpanCuts& cuts) const {
+  const fs::path base = options_.folder / key.file_name();
+  try {
+    LayerMap map = CachedLayer::read(base);
+    if (map.key != key || map.cuts != cuts) return nullptr;
+    return std::make_shared<CachedLayer>(base, std::move(map), nullptr);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::not_found) return nullptr;
+    throw;
+  }
+}
+
+/// The writer's thread makes files and removes them, so that one of a name is not taken for another.
+std::shared_ptr<CachedLayer> DiskCache::open_to_write(const LayerKey& key, SpanCuts cuts) {
+  const std::string name = key.file_name();
+  if (auto layer = find(key)) {
+    if (layer->cuts() == cuts) return layer;
+    logf(LogLevel::warning, "the cache of layer {}: its spans lie elsewhere; it is begun anew",
+         to_string(key.layer));
+    layer.reset();
+    if (!drop_unused(name)) return nullptr;
+  }
+  LayerMap map;
+  try {
+    map = CachedLayer::create(options_.folder / name, key, std::move(cuts));
+  } catch (const Error& error) {
+    failed(error);
+    return nullptr;
+  }
+  auto layer = std::make_shared<CachedLayer>(options_.folder / name, std::move(map), keeper());
+  MutexLock lock(mutex_);
+  layers_[name] = layer;
+  return layer;
+}
+
+bool DiskCache::drop_unused(const std::string& name) {
+  std::shared_ptr<CachedLayer> dropped;
+  {
+    MutexLock lock(mutex_);
+    const auto found = layers_.find(name);
+    if (found == layers_.end() || found->second.use_count() > 1) return false;
+    dropped = std::move(found->second);
+    layers_.erase(found);
+  }
+  dropped->remove_files();
+  return true;
+}
+
+CachedLayer::Keep DiskCache::keeper() {
+  return [this, queue = queue_](std::shared_ptr<CachedLayer> layer, size_t span, SpanRef bytes) {
+    const uint64_t length = bytes->size();
+    return queue->push_span(length, [this, layer = std::move(layer), span, bytes = std::move(bytes)] {
+      write(*layer, span, bytes->bytes());  // on our own thread, so we are there
+    });
+  };
+}
+
+void DiskCache::on_writer(const std::function<void()>& body) {
+  auto done = std::make_shared<std::promise<void>>();
+  std::future<void> result = done->get_future();
+  queue_->push([&body, done] {
+    try {
+      body();
+      done->set_value();
+    } catch (...) {
+      done->set_exception(std::current_exception());
+    }
+  });
+  done.reset();
+  try {
+    result.get();
+  } catch (const std::future_error&) {
+    throw Error(ErrorKind::unavailable, ECANCELED, "the daemon is stopping");
+  }
+}
+
+bool DiskCache::has_layer(const Digest& layer) const {
+  const std::string prefix = layer.hex() + "-";
+  if (!writes()) {
+    std::error_code error;
+    for (fs::directory_iterator entry(options_.folder, error), end; !error && entry != end;
+         entry.increment(error)) {
+      if (entry->path().filename().native().starts_with(prefix)) return true;
+    }
+    return false;
+  }
+  MutexLock lock(mutex_);
+  const auto found = layers_.lower_bound(prefix);
+  return found != layers_.end() && found->first.starts_with(prefix);
+}
+
+DiskCache::Layers DiskCache::layers() const {
+  MutexLock lock(mutex_);
+  Layers layers;
+  for (const auto& [name, layer] : layers_) layers.push_back(layer);
+  return layers;
+}
+
+// --- writing ---
+
+void DiskCache::write(CachedLayer& layer, size_t span, Bytes bytes) {
+  if (is_paused()) return layer.abandon(span);
+  try {
+    if (!make_room(bytes.size())) return layer.abandon(span);
+    layer.write(span, bytes);
+  } catch (const Error& error) {
+    layer.abandon(span);
+    return failed(error);
+  }
+  succeeded();
+  used_ += bytes.size();
+  MutexLock lock(sync_mutex_);
+  unsynced_ += bytes.size();
+  sync_changed_.notify_all();
+}
+
+bool DiskCache::make_room(uint64_t bytes) {
+  if (used_ + bytes <= options_.limit_bytes) return true;
+  evict(bytes + options_.limit_bytes / 32);  // many at once: each time costs a sync
+  measure();
+  if (used_ + bytes <= options_.limit_bytes) {
+    told_pinned_ = false;
+    return true;
+  }
+  if (!std::exchange(told_pinned_, true)) {
+    logf(LogLevel::warning,
+         "the cache: cache_limit ({}) is used up by layers that are pinned; going on without caching",
+         human_size(options_.limit_bytes));
+  }
+  return false;
+}
+
+void DiskCache::evict(uint64_t bytes) {
+  Layers all = layers();
+  std::vector<CachedLayer::Candidate> candidates;
+  for (const auto& layer : all) {
+    if (!is_pinned(*layer)) layer->add_candidates(candidates);
+  }
+  std::ranges::stable_sort(candidates, {}, &CachedLayer::Candidate::used);
+  std::map<CachedLayer*, std::vector<size_t>> victims;
+  uint64_t found = 0;
+  for (const auto& candidate : candidates) {
+    if (found >= bytes) break;
+    found += candidate.length;
+    victims[candidate.layer].push_back(candidate.span);
+  }
+  for (const auto& [layer, spans] : victims) layer->evict(spans);
+  std::vector<std::string> empty;
+  for (const auto& layer : all) {
+    if (layer->info().spans_kept == 0) empty.push_back(layer->key().file_name());
+  }
+  all.clear();  // they count as uses
+  for (const std::string& name : empty) drop_unused(name);
+}
+
+void DiskCache::measure() {
+  uint64_t bytes = 0;
+  for (const auto& layer : layers()) bytes += layer->bytes_on_disk();
+  used_ = bytes;
+}
+
+bool DiskCache::is_paused() {
+  MutexLock lock(mutex_);
+  return Clock::now() < paused_until_;
+}
+
+void DiskCache::failed(const Error& error) {
+  bool told = false;
+  {
+    MutexLock lock(mutex_);
+    paused_until_ = Clock::now() + options_.pause_when_full;
+    told = std::exchange(told_failure_, true);
+  }
+  if (!told) logf(LogLevel::warning, "the cache: {}; going on without caching", error.what());
+}
+
+void DiskCache::succeeded() {
+  {
+    MutexLock lock(mutex_);
+    if (!std::exchange(told_failure_, false)) return;
+  }
+  logf(LogLevel::notice, "the cache: {} can be written again", options_.folder.native());
+}
+
+// --- syncing ---
+
+uint64_t DiskCache::sync_threshold() const {
+  return std::min(kMaxSyncBytes, options_.limit_bytes / 8);
+}
+
+/// Syncing is done a while after the first write, so that it is of many; false at the end.
+bool DiskCache::wait_for_sync(uint64_t& wanted) {
+  MutexLock lock(sync_mutex_);
+  const auto due = [this]() EROFS_OCI_TSA(no_thread_safety_analysis) {
+    return sync_stopping_ || sync_wanted_ != sync_done_ || unsynced_ >= sync_threshold();
+  };
+  const auto idle_until = Clock::now() + kIdlePeriod;
+  while (!due() && unsynced_ == 0 && sync_changed_.wait_until(sync_mutex_, idle_until)) continue;
+  const auto until = Clock::now() + options_.sync_period;
+  while (!due() && unsynced_ != 0 && sync_changed_.wait_until(sync_mutex_, until)) continue;
+  unsynced_ = 0;
+  wanted = sync_wanted_;
+  return !sync_stopping_;
+}
+
+void DiskCache::sync_loop() {
+  for (bool more = true; more;) {
+    uint64_t wanted = 0;
+    more = wait_for_sync(wanted);
+    sync_all();
+    MutexLock lock(sync_mutex_);
+    sync_done_ = wanted;
+    sync_changed_.notify_all();
+  }
+}
+
+void DiskCache::sync_all() {
+  bool any = false;
+  for (Layers all = layers(); !all.empty(); all.pop_back()) {
+    CachedLayer& layer = *all.back();
+    try {
+      any = layer.sync() || any;
+    } catch (const Error& error) {
+      failed(error);
+    }
+    layer.settle(all.back().use_count() > 2);
+  }
+  if (any) measure();
+}
+
+void DiskCache::flush() {
+  if (!writes()) return;
+  on_writer([] {});
+  MutexLock lock(sync_mutex_);
+  const uint64_t mine = ++sync_wanted_;
+  sync_changed_.notify_all();
+  while (sync_done_ < mine && !sync_stopping_) sync_changed_.wait(sync_mutex_);
+}
+
+// --- commands ---
+
+VerifyReport DiskCache::verify(const Progress& progress, const std::stop_token& stop) {
+  const Layers all = layers();
+  uint64_t total = 0;
+  for (const auto& layer : all) total += layer->info().bytes_kept;
+  VerifyReport report;
+  for (const auto& layer : all) {
+    const std::vector<bool> kept = layer->kept();
+    for (size_t span = 0; span < kept.size(); ++span) {
+      if (!kept[span]) continue;
+      if (stop.stop_requested()) throw Error(ErrorKind::unavailable, ECANCELED, "given up");
+      if (!layer->check(span)) report.damaged.push_back({layer->key(), span});
+      ++report.spans;
+      report.bytes += layer->cuts().span(span).length;
+      progress(report.bytes, std::max(total, report.bytes));
+    }
+  }
+  return report;
+}
+
+uint64_t DiskCache::remove(const std::optional<Digest>& layer) {
+  if (!writes()) throw Error(ErrorKind::busy, "another process writes the cache");
+  uint64_t freed = 0;
+  on_writer([&] {
+    for (Layers all = layers(); !all.empty(); all.pop_back()) {
+      const CachedLayer& each = *all.back();
+      if (layer && each.key().layer != *layer) continue;
+      const std::string name = each.key().file_name();
+      const uint64_t before = each.bytes_on_disk();
+      all.back()->clear();
+      const uint64_t behind = each.bytes_on_disk();
+      all.back().reset();
+      freed += before - (drop_unused(name) ? 0 : std::min(before, behind));
+    }
+    measure();
+  });
+  return freed;
+}
+
+}  // namespace erofs_oci

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/layer_key.h"
+
+#include <fmt/format.h>
+
+namespace erofs_oci {
+namespace {
+
+/// Of a text (README.md), so that tables of two kinds never have one identity.
+LayerKey key_of(TableKind kind, const Digest& layer, const std::string& text) {
+  return {.kind = kind, .layer = layer, .table = sha256(as_bytes(text))};
+}
+
+}  // namespace
+
+std::string_view to_string(TableKind kind) {
+  switch (kind) {
+    case TableKind::index:
+      return "index";
+    case TableKind::zinfo:
+      return "zinfo";
+    case TableKind::plain:
+      break;
+  }
+  return "plain";
+}
+
+LayerKey LayerKey::of_index(const Digest& layer, const Digest& spans_part) {
+  return key_of(TableKind::index, layer, "index " + to_string(spans_part));
+}
+
+LayerKey LayerKey::of_zinfo(const Digest& layer, const Digest& zinfo, uint64_t stream_size) {
+  return key_of(TableKind::zinfo, layer, fmt::format("zinfo {} {}", to_string(zinfo), stream_size));
+}
+
+LayerKey LayerKey::of_plain(const Digest& layer, uint64_t span_size, uint64_t stream_size) {
+  return key_of(TableKind::plain, layer, fmt::format("plain {} {}", span_size, stream_size));
+}
+
+Digest LayerKey::content() const {
+  return sha256(as_bytes(file_name()));
+}
+
+}  // namespace erofs_oci
