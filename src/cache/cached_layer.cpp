@@ -87,6 +87,11 @@ bool CachedLayer::has(size_t span) const {
   return span < slots_.size() && slots_[span].readable();
 }
 
+bool CachedLayer::has_any() const {
+  MutexLock lock(mutex_);
+  return std::ranges::any_of(slots_, &Slot::readable);
+}
+
 std::vector<bool> CachedLayer::kept() const {
   MutexLock lock(mutex_);
   std::vector<bool> kept(slots_.size());

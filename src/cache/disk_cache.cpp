@@ -216,8 +216,11 @@ bool DiskCache::has_layer(const Digest& layer) const {
     return false;
   }
   MutexLock lock(mutex_);
-  const auto found = layers_.lower_bound(prefix);
-  return found != layers_.end() && found->first.starts_with(prefix);
+  for (auto found = layers_.lower_bound(prefix);
+       found != layers_.end() && found->first.starts_with(prefix); ++found) {
+    if (found->second->has_any()) return true;
+  }
+  return false;
 }
 
 DiskCache::Layers DiskCache::layers() const {

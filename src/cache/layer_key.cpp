@@ -29,12 +29,14 @@ LayerKey LayerKey::of_index(const Digest& layer, const Digest& spans_part) {
   return key_of(TableKind::index, layer, "index " + to_string(spans_part));
 }
 
-LayerKey LayerKey::of_zinfo(const Digest& layer, const Digest& zinfo, uint64_t stream_size) {
-  return key_of(TableKind::zinfo, layer, fmt::format("zinfo {} {}", to_string(zinfo), stream_size));
+LayerKey LayerKey::of_zinfo(const Digest& layer, const std::string& origin, const Digest& zinfo,
+                            uint64_t stream_size) {
+  return key_of(TableKind::zinfo, layer, fmt::format("zinfo {} {} {}", to_string(zinfo), stream_size, origin));
 }
 
-LayerKey LayerKey::of_plain(const Digest& layer, uint64_t span_size, uint64_t stream_size) {
-  return key_of(TableKind::plain, layer, fmt::format("plain {} {}", span_size, stream_size));
+LayerKey LayerKey::of_plain(const Digest& layer, const std::string& origin, uint64_t span_size,
+                            uint64_t stream_size) {
+  return key_of(TableKind::plain, layer, fmt::format("plain {} {} {}", span_size, stream_size, origin));
 }
 
 Digest LayerKey::content() const {

@@ -17,7 +17,8 @@ enum class TableKind : uint32_t {
 std::string_view to_string(TableKind kind);
 
 /// Names cached spans: by the layer, and by the table that cut it. Layers that are equal are shared by all images, but
-/// never over tables: what a digest stands behind is not mixed with what it does not.
+/// never over tables: what a digest stands behind is not mixed with what it does not. Where none does, all that vouches
+/// for a span is whom it came from, so that is part of the name.
 struct LayerKey {
   TableKind kind = TableKind::plain;
   Digest layer;  ///< of the blob
@@ -25,8 +26,10 @@ struct LayerKey {
 
   /// `spans_part`: the SHA-256 of the index's table of the layer's spans, which no other image changes.
   static LayerKey of_index(const Digest& layer, const Digest& spans_part);
-  static LayerKey of_zinfo(const Digest& layer, const Digest& zinfo, uint64_t stream_size);
-  static LayerKey of_plain(const Digest& layer, uint64_t span_size, uint64_t stream_size);
+  static LayerKey of_zinfo(const Digest& layer, const std::string& origin, const Digest& zinfo,
+                           uint64_t stream_size);
+  static LayerKey of_plain(const Digest& layer, const std::string& origin, uint64_t span_size,
+                           uint64_t stream_size);
 
   /// Of layer and table together.
   Digest content() const;

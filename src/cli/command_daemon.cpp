@@ -58,6 +58,7 @@ PrivateDaemonOptions command_daemon() {
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
   options.parent_folder = runtime != nullptr ? fs::path(runtime) : fs::temp_directory_path();
   options.state_dir = user_store();
+  if (!options.state_dir.empty()) options.cache_dir = options.state_dir / "spans";
   return options;
 }
 

@@ -195,6 +195,7 @@ void PrivateDaemon::start(const PrivateDaemonOptions& options, int executable) {
   if (options.state_dir.empty()) state = make_state_folder(folder_ / "state", options);
   std::vector<std::string> words{"erofs-ocid", "--listen-fd", std::to_string(listener.get()), "--state-dir",
                                  options.state_dir.empty() ? "." : options.state_dir};
+  if (!options.cache_dir.empty()) words.insert(words.end(), {"--cache-dir", options.cache_dir});
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);

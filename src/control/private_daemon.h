@@ -20,6 +20,7 @@ struct PrivateDaemonOptions {
   std::filesystem::path program;        ///< erofs-ocid
   std::filesystem::path parent_folder;  ///< where the folder of its control socket is made
   std::filesystem::path state_dir;      ///< what it keeps; empty: that goes with it
+  std::filesystem::path cache_dir;      ///< of data that was read; empty: the service's, to read from
   std::optional<User> user;             ///< whom it becomes; it then has no right at all
   bool background = false;              ///< others' work goes before its own, and it dies before others
 };

@@ -14,6 +14,8 @@ namespace erofs_oci {
 struct DaemonOptions {
   std::filesystem::path settings_file = kDaemonSettingsFile;
   std::filesystem::path state_dir = "/var/lib/erofs-oci";
+  /// Where spans are kept; none: where the settings say, which a daemon of one command only reads from.
+  std::optional<std::filesystem::path> cache_dir;
   /// Where to listen when the service manager passes no socket; made mode 0600.
   std::optional<std::filesystem::path> listen;
   /// Likewise, a socket that listens already, passed by whoever started it: its maker's user commands.

@@ -17,10 +17,12 @@ namespace erofs_oci {
 /// The most that an image's configuration may have.
 constexpr uint64_t kMaxConfig = 8 * kMiB;
 
-/// A layer's blob; `of_registry` is the same blob where it lies in a registry.
+/// A layer's blob; `of_registry` is the same blob where it lies in a registry, and `origin` whom it is taken from, as
+/// LayerKey has it.
 struct LayerBlob {
   std::shared_ptr<RangeReader> blob;
   std::shared_ptr<registry::Blob> of_registry;
+  std::string origin;
 };
 
 /// An image whose manifest is known: where its layers' bytes come from. One thread at a time, but for give_up().

@@ -49,7 +49,8 @@ struct LayerAssembler::IndexFiles {
 AssembledLayer LayerAssembler::assemble(const OpenInput& input, const SingleLayer& layer,
                                         const StageSink& stage) {
   const IndexFiles index = keep_index_files(input);
-  DeviceParts parts = index.tarindex ? assemble_tarindex(layer, index) : assemble_image(layer, index);
+  DeviceParts parts =
+      index.tarindex ? assemble_tarindex(input, layer, index) : assemble_image(input, layer, index);
   parts.name = input.definition.name;
   parts.block_size = check_super(layer, parts);
   check_binding(input, layer, index, parts, stage);
@@ -66,11 +67,14 @@ LayerAssembler::IndexFiles LayerAssembler::keep_index_files(const OpenInput& inp
 }
 
 /// An EROFS image as it is, or compressed by gzip.
-DeviceParts LayerAssembler::assemble_image(const SingleLayer& layer, const IndexFiles& index) {
+DeviceParts LayerAssembler::assemble_image(const OpenInput& input, const SingleLayer& layer,
+                                           const IndexFiles& index) {
   std::unique_ptr<const SpanTable> spans;
   if (index.zinfo) {
     Zinfo zinfo = open_zinfo(layer, index);
-    const uint64_t size = with_context(index.zinfo_name, [&] { return measure(layer, zinfo); });
+    const auto known = known_size(input, layer, index);
+    const uint64_t size =
+        known ? *known : with_context(index.zinfo_name, [&] { return measure(layer, zinfo); });
     spans = std::make_unique<ZinfoSpans>(std::move(zinfo), size);
   } else if (layer.format == LayerFormat::erofs) {
     spans = std::make_unique<PlainSpans>(layer.blob->size_bytes());
@@ -82,12 +86,13 @@ DeviceParts LayerAssembler::assemble_image(const SingleLayer& layer, const Index
   }
   DeviceParts parts;
   parts.map = ExtentMap({{0, spans->stream_size(), 0, 0}});
-  parts.streams = {std::make_shared<Stream>(layer.blob, std::move(spans))};
+  parts.streams = {stream(input, layer, index, std::move(spans))};
   return parts;
 }
 
 /// Local metadata, and behind it the layer's archive.
-DeviceParts LayerAssembler::assemble_tarindex(const SingleLayer& layer, const IndexFiles& index) {
+DeviceParts LayerAssembler::assemble_tarindex(const OpenInput& input, const SingleLayer& layer,
+                                              const IndexFiles& index) {
   const Tarindex tarindex = open_tarindex(index.tarindex->file.get(), index.tarindex_name);
   auto spans = archive_spans(layer, index, tarindex.archive_size);
   DeviceParts parts;
@@ -95,8 +100,21 @@ DeviceParts LayerAssembler::assemble_tarindex(const SingleLayer& layer, const In
       {{0, tarindex.metadata_size, 0, kMetadata}, {tarindex.metadata_size, spans->stream_size(), 0, 0}});
   parts.metadata = duplicate(index.tarindex->file.get());
   parts.metadata_name = index.tarindex_name;
-  parts.streams = {std::make_shared<Stream>(layer.blob, std::move(spans))};
+  parts.streams = {stream(input, layer, index, std::move(spans))};
   return parts;
+}
+
+/// Nothing vouches for the spans but the layer's origin.
+std::shared_ptr<const Stream> LayerAssembler::stream(const OpenInput& input, const SingleLayer& layer,
+                                                     const IndexFiles& index,
+                                                     std::unique_ptr<const SpanTable> spans) {
+  if (!layer.of_registry) return std::make_shared<Stream>(layer.blob, std::move(spans));
+  const uint64_t size = spans->stream_size();
+  const LayerKey key =
+      index.zinfo ? LayerKey::of_zinfo(*layer.digest, layer.origin, index.zinfo->digest, size)
+                  : LayerKey::of_plain(*layer.digest, layer.origin, PlainSpans::kSpanSize, size);
+  auto store = input.definition.cache.enabled && cache_ != nullptr ? cache_->open(key, *spans) : nullptr;
+  return std::make_shared<Stream>(layer.blob, std::move(spans), key.content(), std::move(store));
 }
 
 std::unique_ptr<const SpanTable> LayerAssembler::archive_spans(const SingleLayer& layer,
@@ -120,6 +138,14 @@ std::unique_ptr<const SpanTable> LayerAssembler::archive_spans(const SingleLayer
 
 Zinfo LayerAssembler::open_zinfo(const SingleLayer& layer, const IndexFiles& index) {
   return Zinfo(duplicate(index.zinfo->file.get()), index.zinfo_name, layer.blob->size_bytes());
+}
+
+/// As it was measured when this layer and zinfo were first mounted.
+std::optional<uint64_t> LayerAssembler::known_size(const OpenInput& input, const SingleLayer& layer,
+                                                   const IndexFiles& index) {
+  const auto binding = store_.find_binding(binding_prefix_ + input.definition.name);
+  if (!binding || binding->layer != layer.digest || binding->zinfo != index.zinfo->digest) return std::nullopt;
+  return binding->stream_size;
 }
 
 /// A zinfo does not say how long the stream is; its last span does.
@@ -158,7 +184,8 @@ void LayerAssembler::check_binding(const OpenInput& input, const SingleLayer& la
   const std::string name = binding_prefix_ + input.definition.name;
   std::optional<Binding> binding;
   if (layer.digest) {
-    binding = Binding{*layer.digest, std::nullopt, std::nullopt};
+    binding = Binding{*layer.digest, std::nullopt, std::nullopt, std::nullopt};
+    if (!index.tarindex) binding->stream_size = parts.streams[0]->spans->stream_size();
     if (index.tarindex) binding->tarindex = index.tarindex->digest;
     if (index.zinfo) binding->zinfo = index.zinfo->digest;
     if (store_.find_binding(name) == binding) return;

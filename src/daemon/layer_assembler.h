@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "cache/disk_cache.h"
 #include "daemon/open_input.h"
 #include "daemon/store.h"
 #include "gzip/zinfo.h"
@@ -21,6 +22,7 @@ struct SingleLayer {
   std::optional<Digest> digest;
   std::optional<Digest> image_digest;
   std::shared_ptr<registry::Blob> of_registry;
+  std::string origin;  ///< as LayerBlob has it
 };
 
 struct AssembledLayer {
@@ -33,8 +35,8 @@ struct AssembledLayer {
 class LayerAssembler {
  public:
   /// Bindings are kept under a mount's name behind `binding_prefix`.
-  LayerAssembler(SpanLoader& loader, Store& store, std::string binding_prefix)
-      : loader_(loader), store_(store), binding_prefix_(std::move(binding_prefix)) {}
+  LayerAssembler(SpanLoader& loader, Store& store, std::string binding_prefix, DiskCache* cache)
+      : loader_(loader), store_(store), binding_prefix_(std::move(binding_prefix)), cache_(cache) {}
 
   /// Throws Error.
   AssembledLayer assemble(const OpenInput& input, const SingleLayer& layer, const StageSink& stage);
@@ -43,11 +45,14 @@ class LayerAssembler {
   struct IndexFiles;
 
   IndexFiles keep_index_files(const OpenInput& input);
-  DeviceParts assemble_image(const SingleLayer& layer, const IndexFiles& index);
-  DeviceParts assemble_tarindex(const SingleLayer& layer, const IndexFiles& index);
+  DeviceParts assemble_image(const OpenInput& input, const SingleLayer& layer, const IndexFiles& index);
+  DeviceParts assemble_tarindex(const OpenInput& input, const SingleLayer& layer, const IndexFiles& index);
+  std::shared_ptr<const Stream> stream(const OpenInput& input, const SingleLayer& layer,
+                                       const IndexFiles& index, std::unique_ptr<const SpanTable> spans);
   std::unique_ptr<const SpanTable> archive_spans(const SingleLayer& layer, const IndexFiles& index,
                                                  uint64_t archive_size);
   static Zinfo open_zinfo(const SingleLayer& layer, const IndexFiles& index);
+  std::optional<uint64_t> known_size(const OpenInput& input, const SingleLayer& layer, const IndexFiles& index);
   static uint64_t measure(const SingleLayer& layer, const Zinfo& zinfo);
   void check_binding(const OpenInput& input, const SingleLayer& layer, const IndexFiles& index,
                      const DeviceParts& parts, const StageSink& stage);
@@ -58,6 +63,7 @@ class LayerAssembler {
   SpanLoader& loader_;
   Store& store_;
   const std::string binding_prefix_;
+  DiskCache* const cache_;
 };
 
 }  // namespace erofs_oci

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/open_image.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "config/image_source.h"
@@ -12,13 +14,25 @@
 namespace erofs_oci {
 namespace {
 
+/// Whether the image, whose manifest is known, may be opened by what the cache has of its layers.
+bool needs_no_index(const Digest& manifest, bool given, const std::string& name, const ImageAccess& access) {
+  const auto json = access.store.find_manifest(manifest);
+  if (!json || access.cache == nullptr) return false;
+  const auto layers = registry::parse_manifest(*json, name).layers;
+  return std::ranges::any_of(layers, [&](const registry::Descriptor& layer) {
+    return (given || layer.format() == registry::LayerFormat::erofs) && access.cache->has_layer(layer.digest);
+  });
+}
+
 std::unique_ptr<Image> open_registry_image(const OpenInput& input, const ImageAccess& access,
                                            const StageSink& stage) {
   const Definition& definition = input.definition;
-  const bool given = definition.tarindex || definition.zinfo;
   const auto may_go_offline = [&](const Digest& digest) {
-    return !given && (definition.layer ? access.store.has_any_index(digest)
-                                       : access.store.has_index({digest, std::nullopt}));
+    const bool given = definition.tarindex || definition.zinfo;
+    if (!given && (definition.layer ? access.store.has_any_index(digest)
+                                    : access.store.has_index({digest, std::nullopt})))
+      return true;
+    return needs_no_index(digest, given, definition.image, access);
   };
   return RegistryImage::resolve(input, access.engine, access.store, stage, may_go_offline);
 }

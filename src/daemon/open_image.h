@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "cache/disk_cache.h"
 #include "daemon/image.h"
 #include "daemon/open_input.h"
 #include "daemon/store.h"
@@ -19,6 +20,7 @@ struct ImageAccess {
   http::Engine& engine;
   WorkerPool& workers;
   Store& store;
+  DiskCache* cache = nullptr;  ///< may be null
 };
 
 /// The image that the definition names, wherever it comes from. The descriptors stay the input's. Throws

@@ -102,7 +102,7 @@ LayerBlob RegistryImage::open_layer(size_t number, Preflight preflight) {
   MutexLock lock(mutex_);
   if (given_up_) throw *given_up_;
   opened_.push_back(blob);
-  return {blob, blob};
+  return {blob, blob, reference_.repository() + (access_.insecure ? " insecure" : "")};
 }
 
 void RegistryImage::give_up(const Error& reason) {

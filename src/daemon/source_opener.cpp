@@ -98,7 +98,7 @@ OpenedSource SourceOpener::open(OpenInput input, const StageSink& stage) {
   const ImageSource source = parse_image_source(input.definition.image);
   if (source.kind == ImageKind::file) return open_layer(input, local_layer(input, source.location), stage);
   const auto deadline = std::chrono::steady_clock::now() + input.definition.start_timeout;
-  const auto image = open_image(input, {engine_, workers_, store_}, stage);
+  const auto image = open_image(input, {engine_, workers_, store_, cache_}, stage);
   if (image->layers().empty()) throw make_error(ErrorKind::not_found, "{} has no layers", image->name());
   const std::stop_callback stopping(input.left, [&] { image->give_up(given_up()); });
   if (needs_index(input.definition, *image)) return open_indexed(input, *image, stage);
@@ -122,13 +122,21 @@ OpenedSource SourceOpener::open_indexed(const OpenInput& input, Image& image, co
   parts.map = map_of(*index);
   parts.metadata = duplicate(index->file());
   parts.metadata_name = index->name();
+  const bool is_remote = parse_image_source(input.definition.image).kind == ImageKind::registry;
+  DiskCache* const cache = input.definition.cache.enabled ? cache_ : nullptr;
   for (size_t i = 0; i < numbers.size(); ++i) {
-    // One layer stands for all: what would be refused later is refused now, at the cost of one request.
-    const bool ask = numbers[i] == largest && !input.pinned;
+    // One layer stands for all: what would be refused later is refused now, at the cost of one request. A layer that
+    // was read before was not refused.
+    const bool may_ask = numbers[i] == largest && !input.pinned;
+    auto spans = std::make_unique<IndexedSpans>(index, i);
+    const auto layer_key = LayerKey::of_index(index->identity().layers[i].digest, index->spans_digest(i));
+    const auto store = is_remote && cache != nullptr ? cache->open(layer_key, *spans) : nullptr;
+    const bool ask = may_ask && !(store && store->has_any());
     const LayerBlob blob =
         image.open_layer(numbers[i], ask ? Image::Preflight::ask : Image::Preflight::assume);
     if (blob.of_registry) opened.blobs.push_back(blob.of_registry);
-    parts.streams.push_back(std::make_shared<Stream>(blob.blob, std::make_unique<IndexedSpans>(index, i)));
+    const auto content = is_remote ? std::optional(layer_key.content()) : std::nullopt;
+    parts.streams.push_back(std::make_shared<Stream>(blob.blob, std::move(spans), content, store));
   }
   opened.device = make_device(std::move(parts), input);
   return opened;
@@ -177,19 +185,23 @@ SingleLayer SourceOpener::local_layer(OpenInput& input, const std::string& path)
   return layer;
 }
 
-SingleLayer SourceOpener::image_layer(const OpenInput& input, Image& image) {
+SingleLayer SourceOpener::image_layer(const OpenInput& input, Image& image) const {
   if (!input.definition.layer && image.layers().size() != 1) {
     throw make_error(ErrorKind::invalid,
                      "{} has {} layers; tarindex and zinfo are of one: choose it with layer = …",
                      image.name(), image.layers().size());
   }
   const size_t number = layer_number(input.definition, image).value_or(0);
-  LayerBlob blob = image.open_layer(number, input.pinned ? Image::Preflight::assume : Image::Preflight::ask);
+  const auto digest = image.layer_digest(number);
+  const bool was_read = cache_ != nullptr && digest && cache_->has_layer(*digest);
+  LayerBlob blob =
+      image.open_layer(number, input.pinned || was_read ? Image::Preflight::assume : Image::Preflight::ask);
   SingleLayer layer;
   layer.format = image.layers()[number].format();
-  layer.digest = image.layer_digest(number);
+  layer.digest = digest;
   layer.image_digest = image.digest();
   layer.of_registry = std::move(blob.of_registry);
+  layer.origin = std::move(blob.origin);
   layer.blob = std::move(blob.blob);
   return layer;
 }

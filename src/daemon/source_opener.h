@@ -36,15 +36,16 @@ using IndexBuild =
 class SourceOpener {
  public:
   /// Bindings are kept under a mount's name behind `binding_prefix`: a command that serves a file by itself
-  /// must not share those of the service.
+  /// must not share those of the service. Spans are kept in `cache`, where there is one.
   SourceOpener(http::Engine& engine, SpanLoader& loader, WorkerPool& workers, Store& store, IndexBuild build,
-               std::string binding_prefix = "")
+               std::string binding_prefix = "", DiskCache* cache = nullptr)
       : engine_(engine),
         loader_(loader),
         workers_(workers),
         store_(store),
         build_(std::move(build)),
-        assembler_(loader, store, std::move(binding_prefix)) {}
+        cache_(cache),
+        assembler_(loader, store, std::move(binding_prefix), cache) {}
 
   /// Blocks for as long as the registry takes, start_timeout at most, and an index takes to be built. Throws
   /// Error, and FilesWanted as open_image() does.
@@ -57,13 +58,14 @@ class SourceOpener {
   std::shared_ptr<MappedDevice> make_device(DeviceParts parts, const OpenInput& input);
   OpenedSource open_layer(const OpenInput& input, const SingleLayer& layer, const StageSink& stage);
   SingleLayer local_layer(OpenInput& input, const std::string& path);
-  static SingleLayer image_layer(const OpenInput& input, Image& image);
+  SingleLayer image_layer(const OpenInput& input, Image& image) const;
 
   http::Engine& engine_;
   SpanLoader& loader_;
   WorkerPool& workers_;
   Store& store_;
   const IndexBuild build_;
+  DiskCache* const cache_;
   LayerAssembler assembler_;
 };
 

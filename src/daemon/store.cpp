@@ -184,6 +184,7 @@ void Store::put_binding(const std::string& mount, const Binding& binding) {
   json object{{"version", 1}, {"layer", to_string(binding.layer)}};
   if (binding.tarindex) object["tarindex"] = to_string(*binding.tarindex);
   if (binding.zinfo) object["zinfo"] = to_string(*binding.zinfo);
+  if (binding.stream_size) object["stream_size"] = *binding.stream_size;
   write_file_durably(binding_path(mount), object.dump(2) + "\n", 0644);
 }
 
@@ -193,10 +194,11 @@ std::optional<Binding> Store::find_binding(const std::string& mount) {
   if (!file) return std::nullopt;
   try {
     const json object = json::parse(read_text(file->get(), kMaxBinding, path.native()));
-    Binding binding{Digest::parse(object.at("layer").get<std::string>()), std::nullopt, std::nullopt};
+    Binding binding{Digest::parse(object.at("layer").get<std::string>()), std::nullopt, std::nullopt, std::nullopt};
     if (object.contains("tarindex"))
       binding.tarindex = Digest::parse(object.at("tarindex").get<std::string>());
     if (object.contains("zinfo")) binding.zinfo = Digest::parse(object.at("zinfo").get<std::string>());
+    if (object.contains("stream_size")) binding.stream_size = object.at("stream_size").get<uint64_t>();
     return binding;
   } catch (const json::exception&) {
     throw make_error(ErrorKind::corrupt, "{}: is damaged; remove it to have the index checked anew",

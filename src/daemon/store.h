@@ -19,6 +19,7 @@ struct Binding {
   Digest layer;
   std::optional<Digest> tarindex;
   std::optional<Digest> zinfo;
+  std::optional<uint64_t> stream_size;  ///< where only the layer's last span tells it
   friend bool operator==(const Binding&, const Binding&) = default;
 };
 

@@ -71,6 +71,7 @@ ImageIndex::ImageIndex(UniqueFd file, std::string name) : file_(std::move(file))
     read_extents(parts.extents[0]);
     spans_.resize(parts.spans.size());
     for (size_t layer = 0; layer < parts.spans.size(); ++layer) read_spans(parts.spans[layer], layer);
+    for (const Part& spans : parts.spans) spans_digests_.push_back(spans.digest);
     verify_part(metadata_, "metadata");
   });
 }

@@ -65,6 +65,8 @@ class ImageIndex {
   const Part& metadata() const { return metadata_; }
   const std::vector<IndexedExtent>& extents() const { return extents_; }
   const std::vector<ScannedSpan>& spans(size_t layer) const { return spans_[layer]; }
+  /// SHA-256 of the table of a layer's spans: equal layers that were cut alike have it in common, whatever the image.
+  const Digest& spans_digest(size_t layer) const { return spans_digests_[layer]; }
   const Part& windows(size_t layer) const { return windows_[layer]; }
 
   /// Compares every part with its SHA-256, the windows too.
@@ -89,6 +91,7 @@ class ImageIndex {
   Part metadata_;
   std::vector<IndexedExtent> extents_;
   std::vector<std::vector<ScannedSpan>> spans_;
+  std::vector<Digest> spans_digests_;
   std::vector<Part> windows_;
 };
 

@@ -61,6 +61,7 @@ class MappedDevice : public BlockDevice, public std::enable_shared_from_this<Map
   void read(ByteRange range, ReadDone done) override;
 
   const ReadCounters& counters() const { return counters_; }
+  const ExtentMap& map() const { return parts_.map; }
   const std::vector<std::shared_ptr<const Stream>>& streams() const { return parts_.streams; }
 
  private:

@@ -35,10 +35,11 @@ TEST(LayerKey, NeverSharesOverTables) {
   const Digest layer = sha256(as_bytes("layer"));
   const Digest table = sha256(as_bytes("table"));
   const LayerKey index = LayerKey::of_index(layer, table);
-  const LayerKey zinfo = LayerKey::of_zinfo(layer, table, 4096);
+  const LayerKey zinfo = LayerKey::of_zinfo(layer, "a/b", table, 4096);
   EXPECT_NE(index.content(), zinfo.content());
-  EXPECT_NE(zinfo.content(), LayerKey::of_zinfo(layer, table, 8192).content());
-  EXPECT_NE(zinfo.content(), LayerKey::of_plain(layer, 4096, 4096).content());
+  EXPECT_NE(zinfo.content(), LayerKey::of_zinfo(layer, "a/b", table, 8192).content());
+  EXPECT_NE(zinfo.content(), LayerKey::of_zinfo(layer, "b/b", table, 4096).content());
+  EXPECT_NE(zinfo.content(), LayerKey::of_plain(layer, "a/b", 4096, 4096).content());
   EXPECT_EQ(index.content(), LayerKey::of_index(layer, table).content());
 }
 
