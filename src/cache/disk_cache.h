@@ -60,6 +60,7 @@ class DiskCache {
   DiskCache(const DiskCache&) = delete;
   DiskCache& operator=(const DiskCache&) = delete;
 
+  const std::filesystem::path& folder() const { return options_.folder; }
   bool writes() const { return static_cast<bool>(lock_); }
 
   /// The layer's spans as `spans` cuts it; null where they cannot be kept. Writes to disk.

@@ -18,6 +18,11 @@ int status_command(const std::string& name, bool json);
 int check_command(const std::string& name_or_file, bool online);
 /// Removes from the daemon's store what no definition names and no mount needs.
 int cache_gc_command(bool dry_run);
+int cache_ls_command(bool json);
+/// 1 where something was damaged.
+int cache_verify_command();
+/// `layer`: a digest, or how it begins; "": all.
+int cache_rm_command(const std::string& layer);
 int run_command(const std::string& file);
 struct InspectOptions {
   std::string source;  ///< an image, or NAME|FILE.toml of a definition

@@ -21,6 +21,8 @@ constexpr std::chrono::seconds kCallLimit{30};
 constexpr std::chrono::seconds kOpenGrace{30};
 /// Longer than merging and writing take once all layers are read.
 constexpr std::chrono::minutes kIndexSilence{10};
+/// Longer than a slow disk takes for one span, or to give blocks back.
+constexpr std::chrono::minutes kVerifySilence{2};
 
 Client connect(const std::string& socket) {
   try {
@@ -124,6 +126,21 @@ IndexReply DaemonClient::index(IndexRequest request, const UniqueFd& output, con
 
 CollectReply DaemonClient::collect(const CollectRequest& request) {
   return from_json<CollectReply>(client_.call("Collect", to_json(request), {}, deadline_in(kCallLimit)));
+}
+
+CacheListReply DaemonClient::cache_list() {
+  return from_json<CacheListReply>(client_.call("CacheList", json::object(), {}, deadline_in(kCallLimit)));
+}
+
+CacheVerifyReply DaemonClient::cache_verify(const ProgressSink& progress) {
+  const auto on_progress = [&](const json& parameters) { progress(from_json<OpenProgress>(parameters)); };
+  return from_json<CacheVerifyReply>(
+      client_.call_more("CacheVerify", json::object(), {}, kVerifySilence, on_progress));
+}
+
+CacheRemoveReply DaemonClient::cache_remove(const CacheRemoveRequest& request) {
+  return from_json<CacheRemoveReply>(
+      client_.call("CacheRemove", to_json(request), {}, deadline_in(kVerifySilence)));
 }
 
 void DaemonClient::serve(const ServeRequest& request, const std::vector<UniqueFd>& fds) {

@@ -29,6 +29,9 @@ class DaemonClient {
   /// Likewise, has it build an index. `output` and `zinfo` are open for writing, or not open.
   IndexReply index(IndexRequest request, const UniqueFd& output, const UniqueFd& zinfo, const ProgressSink& progress);
   CollectReply collect(const CollectRequest& request);
+  CacheListReply cache_list();
+  CacheVerifyReply cache_verify(const ProgressSink& progress);
+  CacheRemoveReply cache_remove(const CacheRemoveRequest& request);
   /// Says what the image is made of; what is opened is given back.
   InspectReply inspect(const Definition& definition, const ProgressSink& progress);
   void serve(const ServeRequest& request, const std::vector<UniqueFd>& fds);

@@ -71,11 +71,24 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"keep", "overlay"}));
   add_source_options(*index, indexing.image);
   index->callback([&] { code = index_command(indexing); });
-  auto* cache = app.add_subcommand("cache", "What the daemon keeps");
+  auto* cache = app.add_subcommand("cache", "What the daemon keeps on disk");
   cache->require_subcommand(1);
   auto* gc = cache->add_subcommand("gc", "Remove what no definition names and no mount needs");
   gc->add_flag("-n,--dry-run", flag, "Only tell what would be removed");
   gc->callback([&] { code = cache_gc_command(flag); });
+  auto* cache_ls = cache->add_subcommand("ls", "Show the layers whose data is kept on disk");
+  cache_ls->add_flag("--json", flag, "For programs");
+  cache_ls->callback([&] { code = cache_ls_command(flag); });
+  cache->add_subcommand("verify", "Compare all data on disk with its checksums")->callback([&] {
+    code = cache_verify_command();
+  });
+  auto* cache_rm = cache->add_subcommand("rm", "Remove the data of a layer from disk");
+  cache_rm->add_option("LAYER", name, "Its digest, or how that begins");
+  cache_rm->add_flag("--all", flag, "Of all layers");
+  cache_rm->callback([&] {
+    if (flag == !name.empty()) throw CLI::ValidationError("cache rm", "either LAYER or --all is required");
+    code = cache_rm_command(name);
+  });
   auto* reattach = app.add_subcommand("reattach", "Hand mounts to a new daemon");
   reattach->add_option("NAME", name);
   reattach->callback([&] { code = reattach_command(name); });

@@ -80,6 +80,15 @@ class Collector {
   std::map<std::string, MountStatus> found_;
 };
 
+/// "partial, 34 % (9.2 MiB of 27.0 MiB), pinned"
+std::string cached_of_total(const std::optional<MountCache>& cache) {
+  if (!cache) return "-";
+  std::string text(to_string(cache->state));
+  if (cache->state == CacheState::partial) text += ", " + cached_share(cache);
+  text += fmt::format(" ({} of {})", human_size(cache->kept_bytes), human_size(cache->total_bytes));
+  return cache->pinned ? text + ", pinned" : text;
+}
+
 void print_one(const MountStatus& mount) {
   const auto row = [](const char* key, const std::string& value) { fmt::print("{:>12}: {}\n", key, value); };
   row("name", mount.name);
@@ -93,6 +102,7 @@ void print_one(const MountStatus& mount) {
   const Counters& counters = mount.counters;
   row("reads", fmt::format("{} ({}), {} from memory, {} failed", counters.reads, human_size(counters.bytes_read),
                            counters.cache_hits, counters.errors));
+  row("cached", cached_of_total(mount.cache));
   row("fetched", fmt::format("{} in {} requests", fetched_of_blobs(counters), counters.fetch_requests));
 }
 

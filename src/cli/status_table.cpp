@@ -17,7 +17,7 @@ Row row_of(const MountStatus& mount) {
   return {mount.name,
           std::string(to_string(mount.health)),
           std::string(mount.transport ? to_string(*mount.transport) : "-"),
-          human_size(mount.size_bytes),
+          cached_share(mount.cache),
           fetched_of_blobs(mount.counters),
           mount.mountpoint.value_or("-")};
 }
@@ -35,8 +35,15 @@ std::string fetched_of_blobs(const Counters& counters) {
   return fmt::format("{}/{}", human_size(counters.fetched_bytes), human_size(counters.blob_bytes));
 }
 
+std::string cached_share(const std::optional<MountCache>& cache) {
+  if (!cache) return "-";
+  if (cache->state != CacheState::partial) return std::string(to_string(cache->state));
+  const double share = static_cast<double>(cache->kept_bytes) / static_cast<double>(cache->total_bytes);
+  return fmt::format("{} %", std::min<uint64_t>(99, static_cast<uint64_t>(100 * share)));
+}
+
 std::string status_table(const std::vector<MountStatus>& mounts) {
-  std::vector<Row> rows{{"NAME", "HEALTH", "OVER", "SIZE", "FETCHED", "MOUNTPOINT"}};
+  std::vector<Row> rows{{"NAME", "HEALTH", "OVER", "CACHED", "FETCHED", "MOUNTPOINT"}};
   for (const MountStatus& mount : mounts) rows.push_back(row_of(mount));
   std::array<size_t, 5> width{};
   for (const Row& row : rows) {

@@ -16,4 +16,7 @@ std::string status_table(const std::vector<MountStatus>& mounts);
 /// "1.2 MiB/65.0 MiB": fetched, of the blobs' size; "-" where nothing is fetched from blobs.
 std::string fetched_of_blobs(const Counters& counters);
 
+/// "metadata", "34 %" or "complete": how much of the mount's data is on disk; "-" where none is kept.
+std::string cached_share(const std::optional<MountCache>& cache);
+
 }  // namespace erofs_oci

@@ -49,6 +49,13 @@ type Counters (
   misses: int
 )
 
+# How much of what a mount can read is on disk: only the tree; some data; all, so that the registry is not needed.
+type CacheState (metadata, partial, complete)
+
+# Bytes are of uncompressed data.
+type MountCache (state: CacheState, kept_bytes: int, total_bytes: int, pinned: bool)
+
+# cache: none where nothing is kept, of local images and where the definition forbids it.
 type MountStatus (
   name: string,
   generation: ?string,
@@ -60,7 +67,8 @@ type MountStatus (
   reason: ?string,
   integrity: Integrity,
   size_bytes: int,
-  counters: Counters
+  counters: Counters,
+  cache: ?MountCache
 )
 
 type MountSummary (name: string, generation: ?string, image: string, health: Health)
@@ -143,6 +151,38 @@ method Inspect(definition: object, files: Files, credentials: ?int, pinned: ?str
   layers: ?[]Layer,
   indexes: ?[]Index
 )
+
+# What is on disk of a layer. table says by what it was cut into spans: an index, a zinfo, or as it is (plain). last_used is in
+# seconds since 1970; mounts are those that use it now.
+type CachedLayer (
+  layer: string,
+  table: string,
+  spans: int,
+  spans_kept: int,
+  stream_bytes: int,
+  bytes_kept: int,
+  bytes_on_disk: int,
+  last_used: int,
+  pinned: bool,
+  mounts: []string
+)
+
+type DamagedSpan (layer: string, span: int)
+
+method CacheList() -> (layers: []CachedLayer)
+
+# Compares all that is on disk with its checksums; what differs is dropped, and named. Progress as with Open.
+method CacheVerify() -> (
+  stage: ?string,
+  done: ?int,
+  total: ?int,
+  spans: ?int,
+  bytes: ?int,
+  damaged: ?[]DamagedSpan
+)
+
+# Removes what is on disk of a layer, or of all.
+method CacheRemove(layer: ?string) -> (freed_bytes: int)
 
 # Serves an opened mount on descriptors, whose order is the transport's. Answers once they are kept over a restart.
 # fuse without descriptors: on those that were kept under the generation.

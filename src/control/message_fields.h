@@ -27,6 +27,10 @@ struct EnumNames<Integrity> {
   static constexpr std::array<std::string_view, 3> kNames{"verified", "unverified", "local"};
 };
 template <>
+struct EnumNames<CacheState> {
+  static constexpr std::array<std::string_view, 3> kNames{"metadata", "partial", "complete"};
+};
+template <>
 struct EnumNames<LayerAccess> {
   static constexpr std::array<std::string_view, 6> kNames{"anywhere", "with_index", "at_frames",
                                                           "whole",    "as_it_is",   "no"};

@@ -141,6 +141,15 @@ struct Fields<Counters> {
   }
 };
 template <>
+struct Fields<MountCache> {
+  static void visit(auto& io, auto& m) {
+    io("state", m.state);
+    io("kept_bytes", m.kept_bytes);
+    io("total_bytes", m.total_bytes);
+    io("pinned", m.pinned);
+  }
+};
+template <>
 struct Fields<MountStatus> {
   static void visit(auto& io, auto& m) {
     io("name", m.name);
@@ -154,6 +163,7 @@ struct Fields<MountStatus> {
     io("integrity", m.integrity);
     io("size_bytes", m.size_bytes);
     io("counters", m.counters);
+    io("cache", m.cache);
   }
 };
 template <>
@@ -172,6 +182,54 @@ struct Fields<MountSummary> {
 template <>
 struct Fields<ListReply> {
   static void visit(auto& io, auto& m) { io("mounts", m.mounts); }
+};
+template <>
+struct Fields<CachedLayerReport> {
+  static void visit(auto& io, auto& m) {
+    io("layer", m.layer);
+    io("table", m.table);
+    io("spans", m.spans);
+    io("spans_kept", m.spans_kept);
+    io("stream_bytes", m.stream_bytes);
+    io("bytes_kept", m.bytes_kept);
+    io("bytes_on_disk", m.bytes_on_disk);
+    io("last_used", m.last_used);
+    io("pinned", m.pinned);
+    io("mounts", m.mounts);
+  }
+};
+template <>
+struct Fields<CacheListReply> {
+  static void visit(auto& io, auto& m) {
+    io("layers", m.layers);
+  }
+};
+template <>
+struct Fields<DamagedSpanReport> {
+  static void visit(auto& io, auto& m) {
+    io("layer", m.layer);
+    io("span", m.span);
+  }
+};
+template <>
+struct Fields<CacheVerifyReply> {
+  static void visit(auto& io, auto& m) {
+    io("spans", m.spans);
+    io("bytes", m.bytes);
+    io("damaged", m.damaged);
+  }
+};
+template <>
+struct Fields<CacheRemoveRequest> {
+  static void visit(auto& io, auto& m) {
+    io("layer", m.layer);
+  }
+};
+template <>
+struct Fields<CacheRemoveReply> {
+  static void visit(auto& io, auto& m) {
+    io("freed_bytes", m.freed_bytes);
+  }
 };
 template <>
 struct Fields<InspectedLayer> {
@@ -246,6 +304,9 @@ std::string_view to_string(Health health) {
   return EnumNames<Health>::kNames.at(static_cast<size_t>(health));
 }
 
+std::string_view to_string(CacheState state) {
+  return EnumNames<CacheState>::kNames.at(static_cast<size_t>(state));
+}
 std::string_view to_string(LayerAccess access) {
   return EnumNames<LayerAccess>::kNames.at(static_cast<size_t>(access));
 }
@@ -287,6 +348,18 @@ nlohmann::json to_json(const ListReply& message) {
   return encode(message);
 }
 nlohmann::json to_json(const InspectReply& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const CacheListReply& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const CacheVerifyReply& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const CacheRemoveRequest& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const CacheRemoveReply& message) {
   return encode(message);
 }
 
@@ -375,6 +448,26 @@ StatusReply from_json(const nlohmann::json& object) {
 template <>
 ListReply from_json(const nlohmann::json& object) {
   return decode<ListReply>(object);
+}
+
+template <>
+CacheListReply from_json(const nlohmann::json& object) {
+  return decode<CacheListReply>(object);
+}
+
+template <>
+CacheVerifyReply from_json(const nlohmann::json& object) {
+  return decode<CacheVerifyReply>(object);
+}
+
+template <>
+CacheRemoveRequest from_json(const nlohmann::json& object) {
+  return decode<CacheRemoveRequest>(object);
+}
+
+template <>
+CacheRemoveReply from_json(const nlohmann::json& object) {
+  return decode<CacheRemoveReply>(object);
 }
 
 template <>

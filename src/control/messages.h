@@ -168,6 +168,21 @@ enum class Integrity {
 };
 std::string_view to_string(Integrity integrity);
 
+/// How much of what a mount can read is on disk.
+enum class CacheState {
+  metadata,  ///< the tree, no data
+  partial,
+  complete,  ///< the registry is not needed
+};
+std::string_view to_string(CacheState state);
+
+struct MountCache {
+  CacheState state = CacheState::metadata;
+  uint64_t kept_bytes = 0;
+  uint64_t total_bytes = 0;  ///< of uncompressed data
+  bool pinned = false;
+};
+
 struct MountStatus {
   std::string name;
   std::optional<std::string> generation;
@@ -180,6 +195,7 @@ struct MountStatus {
   Integrity integrity = Integrity::unverified;
   uint64_t size_bytes = 0;
   Counters counters;
+  std::optional<MountCache> cache;  ///< none where nothing is kept: a local image, or [cache] enabled = false
 };
 
 struct StatusReply {
@@ -195,6 +211,41 @@ struct MountSummary {
 
 struct ListReply {
   std::vector<MountSummary> mounts;
+};
+
+/// What is kept on disk of a layer, as one table of checkpoints cuts it.
+struct CachedLayerReport {
+  Digest layer;
+  std::string table;  ///< "index", "zinfo" or "plain"
+  uint64_t spans = 0;
+  uint64_t spans_kept = 0;
+  uint64_t stream_bytes = 0;
+  uint64_t bytes_kept = 0;
+  uint64_t bytes_on_disk = 0;
+  uint64_t last_used = 0;  ///< seconds since 1970
+  bool pinned = false;
+  std::vector<std::string> mounts;  ///< that use it now
+};
+struct CacheListReply {
+  std::vector<CachedLayerReport> layers;
+};
+
+struct DamagedSpanReport {
+  Digest layer;
+  uint64_t span = 0;
+};
+/// Progress is as with Open.
+struct CacheVerifyReply {
+  uint64_t spans = 0;
+  uint64_t bytes = 0;
+  std::vector<DamagedSpanReport> damaged;
+};
+
+struct CacheRemoveRequest {
+  std::optional<Digest> layer;  ///< none: all
+};
+struct CacheRemoveReply {
+  uint64_t freed_bytes = 0;
 };
 
 /// How a piece of a layer can be read without the rest.
@@ -251,6 +302,10 @@ nlohmann::json to_json(const StatusRequest& message);
 nlohmann::json to_json(const StatusReply& message);
 nlohmann::json to_json(const ListReply& message);
 nlohmann::json to_json(const InspectReply& message);
+nlohmann::json to_json(const CacheListReply& message);
+nlohmann::json to_json(const CacheVerifyReply& message);
+nlohmann::json to_json(const CacheRemoveRequest& message);
+nlohmann::json to_json(const CacheRemoveReply& message);
 
 template <typename T>
 T from_json(const nlohmann::json& object);
@@ -281,6 +336,14 @@ template <>
 ListReply from_json<ListReply>(const nlohmann::json& object);
 template <>
 InspectReply from_json<InspectReply>(const nlohmann::json& object);
+template <>
+CacheListReply from_json<CacheListReply>(const nlohmann::json& object);
+template <>
+CacheVerifyReply from_json<CacheVerifyReply>(const nlohmann::json& object);
+template <>
+CacheRemoveRequest from_json<CacheRemoveRequest>(const nlohmann::json& object);
+template <>
+CacheRemoveReply from_json<CacheRemoveReply>(const nlohmann::json& object);
 
 /// Whether `text` is a generation: 32 lower-case hex digits (random_hex_128()).
 bool is_generation(std::string_view text);

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "registry/manifest.h"
 
 namespace erofs_oci {
 namespace {
@@ -32,6 +34,18 @@ class Collector {
     }
   }
 
+  /// Removes the layers that are not among `layers`.
+  void sweep_cache(DiskCache& cache, const std::set<Digest>& layers) {
+    std::map<Digest, uint64_t> unwanted;
+    for (const auto& layer : cache.layers()) {
+      if (!layers.contains(layer->key().layer)) unwanted[layer->key().layer] += layer->bytes_on_disk();
+    }
+    for (const auto& [digest, bytes] : unwanted) {
+      removed_.push_back({cache.folder() / (digest.hex() + "-*"), bytes});
+      if (!dry_run_) cache.remove(digest);
+    }
+  }
+
   std::vector<Removed> take() {
     std::ranges::sort(removed_, {}, &Removed::path);
     return std::move(removed_);
@@ -53,9 +67,21 @@ class Collector {
   std::vector<Removed> removed_;
 };
 
+/// The layers of images; a manifest that cannot be read has none.
+std::set<Digest> layers_of(Store& store, const std::set<Digest>& manifests) {
+  std::set<Digest> layers;
+  for (const Digest& digest : manifests) {
+    const auto json = store.find_manifest(digest);
+    if (!json) continue;
+    for (const auto& layer : registry::parse_manifest(*json, to_string(digest)).layers)
+      layers.insert(layer.digest);
+  }
+  return layers;
+}
+
 }  // namespace
 
-std::vector<Removed> collect_garbage(Store& store, const Needed& needed, bool dry_run) {
+std::vector<Removed> collect_garbage(Store& store, const Needed& needed, bool dry_run, DiskCache* cache) {
   std::set<Digest> manifests = needed.manifests;
   std::set<std::string> refs;
   for (const auto& [image, platform] : needed.images) {
@@ -86,6 +112,10 @@ std::vector<Removed> collect_garbage(Store& store, const Needed& needed, bool dr
     const auto digest = digest_in(name);
     return digest && files.contains(*digest);
   });
+  if (cache != nullptr && cache->writes()) {
+    if (!dry_run) cache->keep_pins(needed.mounts);
+    collector.sweep_cache(*cache, layers_of(store, manifests));
+  }
   return collector.take();
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "cache/disk_cache.h"
 #include "daemon/store.h"
 
 namespace erofs_oci {
@@ -23,7 +24,9 @@ struct Removed {
 };
 
 /// Removes the refs, manifests, indexes, bindings and copies of files that nothing in `needed` leads to, and
-/// what an unfinished write left; with `dry_run` only tells which. Sorted by path. Throws Error.
-std::vector<Removed> collect_garbage(Store& store, const Needed& needed, bool dry_run);
+/// what an unfinished write left; and from `cache`, where there is one that we write, layers of no manifest that stays,
+/// and pins of other mounts. With `dry_run` only tells which. Sorted by path. Throws Error.
+std::vector<Removed> collect_garbage(Store& store, const Needed& needed, bool dry_run,
+                                     DiskCache* cache = nullptr);
 
 }  // namespace erofs_oci

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/control_service.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "config/image_source.h"
 #include "control/messages.h"
+#include "daemon/cache_methods.h"
 #include "daemon/collector.h"
 #include "daemon/index_command.h"
 #include "daemon/inspect.h"
@@ -70,7 +73,7 @@ json index(const ImageAccess& access, Call& call) {
   return to_json(index_image(access, input, request, output, progress_of(call)));
 }
 
-json collect(MountTable& mounts, Store& store, Call& call) {
+json collect(MountTable& mounts, Store& store, DiskCache* cache, Call& call) {
   const auto request = from_json<CollectRequest>(call.parameters);
   Needed needed;
   for (const DefinedImage& definition : request.definitions) {
@@ -83,7 +86,7 @@ json collect(MountTable& mounts, Store& store, Call& call) {
     if (mount.image_digest) needed.manifests.insert(*mount.image_digest);
   }
   CollectReply reply;
-  for (const Removed& removed : collect_garbage(store, needed, request.dry_run))
+  for (const Removed& removed : collect_garbage(store, needed, request.dry_run, cache))
     reply.removed.push_back({removed.path, removed.size_bytes});
   return to_json(reply);
 }
@@ -118,7 +121,7 @@ json list(MountTable& mounts) {
 
 }  // namespace
 
-std::vector<Method> control_methods(MountTable& mounts, Store& store) {
+std::vector<Method> control_methods(MountTable& mounts, Store& store, DiskCache* cache) {
   using enum Method::Right;
   std::vector<Method> methods;
   methods.push_back({.name = "Open",
@@ -138,9 +141,10 @@ std::vector<Method> control_methods(MountTable& mounts, Store& store) {
                        return to_json(StatusReply{mounts.status(request.name)});
                      }});
   methods.push_back({.name = "List", .right = anyone, .handler = [&](Call&) { return list(mounts); }});
-  methods.push_back({.name = "Collect", .right = owner, .handler = [&](Call& call) {
-                       return collect(mounts, store, call);
+  methods.push_back({.name = "Collect", .right = owner, .handler = [&mounts, &store, cache](Call& call) {
+                       return collect(mounts, store, cache, call);
                      }});
+  std::ranges::move(cache_methods(mounts, cache), std::back_inserter(methods));
   return methods;
 }
 

@@ -9,8 +9,9 @@
 
 namespace erofs_oci {
 
-/// The methods of the control socket over `mounts` and `store`, which outlive their use.
-std::vector<Method> control_methods(MountTable& mounts, Store& store);
+/// The methods of the control socket over `mounts`, `store` and `cache`, which outlive their use; there need not be
+/// a cache.
+std::vector<Method> control_methods(MountTable& mounts, Store& store, DiskCache* cache = nullptr);
 
 /// Index, of a daemon for one command: it builds in its own process.
 Method index_method(ImageAccess access);

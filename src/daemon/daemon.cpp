@@ -182,7 +182,7 @@ int run_daemon(const DaemonOptions& options) {
                       options.is_private() ? build_in_process(store) : index_workers.as_build(),
                       options.is_private() ? ".command-" : "", cache.get());
   MountTable mounts(opener, manager, std::move(passed));
-  std::vector<Method> methods = control_methods(mounts, store);
+  std::vector<Method> methods = control_methods(mounts, store, cache.get());
   methods.push_back(inspect_method({engine, workers, store}));
   if (options.is_private()) methods.push_back(index_method({engine, workers, store}));
   // A daemon of one command leaves it to that command to say what was refused.

@@ -5,8 +5,10 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "daemon/cached_layers.h"
 #include "daemon/stored_descriptors.h"
 #include "fuse/request_table.h"
+#include "source/device_coverage.h"
 
 namespace erofs_oci {
 namespace {
@@ -27,6 +29,17 @@ Counters counters_of(const OpenedSource& source) {
   return counters;
 }
 
+std::optional<MountCache> cache_of(const DeviceCoverage& coverage, bool pinned) {
+  const auto [kept, total] = coverage.now();
+  if (total == 0) return std::nullopt;
+  MountCache cache;
+  cache.kept_bytes = kept;
+  cache.total_bytes = total;
+  cache.pinned = pinned;
+  if (kept != 0) cache.state = kept == total ? CacheState::complete : CacheState::partial;
+  return cache;
+}
+
 }  // namespace
 
 /// One mount. The transport is destroyed before the source that it reads.
@@ -40,6 +53,8 @@ struct MountTable::Mount {
   std::unique_ptr<Transport> transport GUARDED_BY(mutex);
   bool closed GUARDED_BY(mutex) =
       false;  // somebody found it before, and would serve what nobody finds any more
+
+  std::shared_ptr<const DeviceCoverage> coverage GUARDED_BY(mutex);  // made when first asked for
 
   bool is_served() const REQUIRES(mutex) { return transport && !health->has_ended(); }
 
@@ -89,6 +104,8 @@ struct MountTable::Mount {
     status.integrity = source.integrity;
     status.size_bytes = source.device->size_bytes();
     status.counters = counters_of(source);
+    if (!coverage) coverage = std::make_shared<const DeviceCoverage>(source.device);
+    status.cache = cache_of(*coverage, definition.cache.pin);
     return status;
   }
 };
@@ -252,6 +269,19 @@ std::vector<MountStatus> MountTable::status(const std::optional<std::string>& na
   std::vector<MountStatus> found;
   for (const auto& mount : mounts) found.push_back(mount->status());
   return found;
+}
+
+std::multimap<std::string, std::string> MountTable::cache_users() const {
+  std::map<std::string, std::shared_ptr<Mount>> mounts;
+  {
+    MutexLock lock(mutex_);
+    mounts = mounts_;
+  }
+  std::multimap<std::string, std::string> users;
+  for (const auto& [name, mount] : mounts) {
+    for (const auto& layer : cached_layers(*mount->source.device)) users.emplace(layer->key().file_name(), name);
+  }
+  return users;
 }
 
 void MountTable::shut_down(std::chrono::milliseconds drain) {

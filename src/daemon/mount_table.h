@@ -35,6 +35,8 @@ class MountTable {
   void serve(const ServeRequest& request, std::vector<UniqueFd> fds);
   void close(const CloseRequest& request);
   std::vector<MountStatus> status(const std::optional<std::string>& name) const;
+  /// Mounts by the cached layers that they use (LayerKey::file_name()).
+  std::multimap<std::string, std::string> cache_users() const;
 
   /// Ends serving; reads under way get `drain` to be answered, and transports that can go on stay stored.
   void shut_down(std::chrono::milliseconds drain);

@@ -10,7 +10,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "config/image_source.h"
+#include "daemon/cached_layers.h"
 #include "daemon/open_image.h"
 #include "source/indexed_spans.h"
 #include "source/local_file.h"
@@ -158,9 +160,21 @@ std::shared_ptr<const ImageIndex> SourceOpener::find_or_build(const OpenInput& i
 }
 
 std::shared_ptr<MappedDevice> SourceOpener::make_device(DeviceParts parts, const OpenInput& input) {
-  return std::make_shared<MappedDevice>(
+  auto device = std::make_shared<MappedDevice>(
       std::move(parts), loader_,
       [health = input.health](ByteRange range, const Error& error) { health->read_failed(range, error); });
+  pin(input.definition, *device);
+  return device;
+}
+
+/// What the mount pinned before, of another image perhaps, is no longer.
+void SourceOpener::pin(const Definition& definition, const MappedDevice& device) {
+  if (cache_ == nullptr) return;
+  try {
+    cache_->pin(definition.name, definition.cache.pin ? cached_layers(device) : DiskCache::Layers());
+  } catch (const Error& error) {
+    logf(LogLevel::warning, "{}: cache.pin: {}; it may be evicted after a restart", definition.name, error.what());
+  }
 }
 
 OpenedSource SourceOpener::open_layer(const OpenInput& input, const SingleLayer& layer,

@@ -56,6 +56,7 @@ class SourceOpener {
   std::shared_ptr<const ImageIndex> find_or_build(const OpenInput& input, Image& image, const IndexKey& key,
                                                   const StageSink& stage);
   std::shared_ptr<MappedDevice> make_device(DeviceParts parts, const OpenInput& input);
+  void pin(const Definition& definition, const MappedDevice& device);
   OpenedSource open_layer(const OpenInput& input, const SingleLayer& layer, const StageSink& stage);
   SingleLayer local_layer(OpenInput& input, const std::string& path);
   SingleLayer image_layer(const OpenInput& input, Image& image) const;

@@ -14,7 +14,7 @@ MountStatus mount(const std::string& name, const std::string& mountpoint) {
   status.health = Health::serving;
   status.transport = TransportKind::nbd;
   status.mountpoint = mountpoint;
-  status.size_bytes = 65 * kMiB;
+  status.cache = {CacheState::partial, 9 * kMiB, 65 * kMiB, false};
   status.counters.fetched_bytes = kMiB;
   status.counters.blob_bytes = 27 * kMiB;
   return status;
@@ -25,10 +25,11 @@ TEST(StatusTable, ColumnsAreAsWideAsTheyHaveToBe) {
   away.health = Health::waiting;
   away.reason = "the registry does not answer";
   away.counters = {};
+  away.cache->state = CacheState::metadata;
   EXPECT_EQ(status_table({mount("tools", "/srv/tools"), away}),
-            "NAME                      HEALTH   OVER      SIZE           FETCHED  MOUNTPOINT\n"
-            "tools                     serving  nbd   65.0 MiB  1.0 MiB/27.0 MiB  /srv/tools\n"
-            "a-mount-with-a-long-name  waiting  nbd   65.0 MiB                 -  /srv/x\n"
+            "NAME                      HEALTH   OVER    CACHED           FETCHED  MOUNTPOINT\n"
+            "tools                     serving  nbd       13 %  1.0 MiB/27.0 MiB  /srv/tools\n"
+            "a-mount-with-a-long-name  waiting  nbd   metadata                 -  /srv/x\n"
             "  the registry does not answer\n");
 }
 
@@ -41,8 +42,16 @@ TEST(StatusTable, FitsEightyColumns) {
   }
 }
 
+TEST(StatusTable, CacheIsNeverRoundedUpToAll) {
+  EXPECT_EQ(cached_share(MountCache{CacheState::partial, 1, kMiB, false}), "0 %");
+  EXPECT_EQ(cached_share(MountCache{CacheState::partial, kMiB - 1, kMiB, false}), "99 %");
+  EXPECT_EQ(cached_share(MountCache{CacheState::partial, 1, 2, false}), "50 %");
+  EXPECT_EQ(cached_share(MountCache{CacheState::complete, kMiB, kMiB, false}), "complete");
+  EXPECT_EQ(cached_share(std::nullopt), "-");
+}
+
 TEST(StatusTable, NothingMountedIsAHeading) {
-  EXPECT_EQ(status_table({}), "NAME  HEALTH  OVER  SIZE  FETCHED  MOUNTPOINT\n");
+  EXPECT_EQ(status_table({}), "NAME  HEALTH  OVER  CACHED  FETCHED  MOUNTPOINT\n");
 }
 
 }  // namespace

@@ -28,13 +28,12 @@ TEST(Capabilities, AMissingProtectionIsRefusedAndNamed) {
 }
 
 TEST(Capabilities, EachKeyThatIsAskedForIsRefused) {
-  std::vector<Definition> asking(6);
+  std::vector<Definition> asking(5);
   asking[0].registry.hosts_dir = "/etc/containerd/certs.d";
   asking[1].index = IndexPolicy::registry;
   asking[2].prefetch.mode = PrefetchMode::all;
-  asking[3].cache.pin = true;
-  asking[4].boot = BootPolicy::nofail;
-  asking[5].automount = true;
+  asking[3].boot = BootPolicy::nofail;
+  asking[4].automount = true;
   for (const Definition& definition : asking) EXPECT_THAT(refusal(definition), ::testing::HasSubstr("cannot do"));
 }
 

@@ -59,6 +59,7 @@ StatusReply status_reply() {
                     .integrity = Integrity::local,
                     .size_bytes = 4096};
   mount.counters = {1, 2, 3, 4, 5, 6, 7, 8};
+  mount.cache = {CacheState::partial, 1, 2, true};
   return {{mount}};
 }
 
@@ -242,6 +243,14 @@ TEST(Interface, DeclaresTheMembersOfEveryMessage) {
   EXPECT_EQ(declared("type MountStatus ("), members(to_json(status_reply())["mounts"][0]));
   EXPECT_EQ(declared("type Counters ("), members(to_json(status_reply())["mounts"][0]["counters"]));
   EXPECT_EQ(declared("type MountSummary ("), members(to_json(list_reply())["mounts"][0]));
+  EXPECT_EQ(declared("type MountCache ("), members(to_json(status_reply())["mounts"][0]["cache"]));
+  const CacheListReply cached{{{.layer = kDigest, .table = "index", .mounts = {"tools"}}}};
+  EXPECT_EQ(declared("type CachedLayer ("), members(to_json(cached)["layers"][0]));
+  EXPECT_EQ(declared("method CacheRemove("), members(to_json(CacheRemoveRequest{kDigest})));
+  const CacheVerifyReply verified{.spans = 1, .bytes = 2, .damaged = {{kDigest, 3}}};
+  EXPECT_EQ(declared("type DamagedSpan ("), members(to_json(verified)["damaged"][0]));
+  EXPECT_EQ(from_json<CacheVerifyReply>(to_json(verified)).damaged[0].span, 3u);
+  EXPECT_EQ(from_json<CacheListReply>(to_json(cached)).layers[0].mounts[0], "tools");
   json open = to_json(open_reply());
   open.update(to_json(OpenProgress{"a", 1, 2}));
   EXPECT_EQ(declared("pinned: ?string) -> ("), members(open));

@@ -18,9 +18,10 @@ commands_of | LC_ALL=C sort >"$T/commands"
   done <"$T/commands"
 } | options_in >"$T/options"
 page=$top/packaging/man/erofs-oci.1.scd
-diff "$T/commands" <(sed -n '/^# COMMANDS/,/^# OPTIONS/s/^\*\([a-z]*\)[* ].*/\1/p' "$page" | LC_ALL=C sort) ||
+diff "$T/commands" <(sed -n '/^# COMMANDS/,/^# OPTIONS/s/^\*\([a-z]*\)[* ].*/\1/p' "$page" | LC_ALL=C sort -u) ||
   die 'commands (<) differ from erofs-oci(1) (>)'
 diff "$T/options" <(own "$page" | options_in) || die 'options (<) differ from erofs-oci(1) (>)'
+for below in $(commands_of cache); do grep -q "^\*cache $below\*" "$page" || die "cache $below is not in erofs-oci(1)"; done
 ok "erofs-oci(1): $(wc -l <"$T/commands") commands, $(wc -l <"$T/options") options"
 
 diff <("$BIN/erofs-ocid" --help | options_in) <(own "$top/packaging/man/erofs-ocid.8.scd" | options_in) ||
