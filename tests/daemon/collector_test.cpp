@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/temporary_folder.h"
+#include "source/plain_spans.h"
 
 namespace erofs_oci {
 namespace {
@@ -115,6 +116,41 @@ TEST_F(CollectorTest, RemovesWhatAnUnfinishedWriteLeft) {
   ASSERT_EQ(removed.size(), 1u);
   EXPECT_EQ(removed[0].path, left);
   EXPECT_EQ(removed[0].size_bytes, 4u);
+}
+
+/// A manifest of one layer, as far as that is looked at.
+std::string manifest_of(const Digest& layer) {
+  return R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":)"
+         R"("application/vnd.oci.image.config.v1+json","digest":")" +
+         to_string(digest_of("config")) +
+         R"(","size":2},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","size":5,"digest":")" +
+         to_string(layer) + R"("}]})";
+}
+
+TEST_F(CollectorTest, KeepsTheDataOfLayersOfImagesThatAreNamed) {
+  DiskCache cache({.folder = folder_ / "cache", .limit_bytes = kGiB});
+  const auto open_layer = [&](const std::string& layer) {
+    return cache.open(LayerKey::of_plain(digest_of(layer), "r.example/a", kMiB, 5 * kMiB),
+                      PlainSpans(5 * kMiB));
+  };
+  for (const char* layer : {"named", "forgotten"}) {
+    open_layer(layer)->keep(0, std::make_shared<Buffer>(kMiB));
+    cache.pin(layer, {open_layer(layer)});
+  }
+  cache.flush();
+  keep_image("r.example/a:1", manifest_of(digest_of("named")));
+  const Needed needed{{"named"}, {{"r.example/a:1", kPlatform}}, {}};
+  const auto would = collect_garbage(store_, needed, true, &cache);
+  EXPECT_TRUE(cache.has_layer(digest_of("forgotten"))) << "nothing was said to be removed yet";
+  const auto removed = collect_garbage(store_, needed, false, &cache);
+  ASSERT_EQ(removed.size(), 1u);
+  EXPECT_EQ(would.size(), 1u);
+  EXPECT_THAT(removed[0].path, ::testing::HasSubstr(digest_of("forgotten").hex()));
+  EXPECT_GE(removed[0].size_bytes, kMiB);
+  EXPECT_FALSE(cache.has_layer(digest_of("forgotten")));
+  EXPECT_TRUE(cache.has_layer(digest_of("named")));
+  EXPECT_TRUE(cache.is_pinned(*open_layer("named")));
+  EXPECT_FALSE(cache.is_pinned(*open_layer("forgotten")));
 }
 
 }  // namespace
