@@ -21,6 +21,8 @@ constexpr uint64_t kBlock = 4096;
 constexpr uint64_t kCheckPiece = 256 * kKiB;
 /// The time of the last use is exact to this.
 constexpr uint32_t kNoteUseSeconds = 60;
+/// Images may be private: the daemon's user alone.
+constexpr mode_t kMode = 0600;
 constexpr int kFlags = O_NOFOLLOW | O_NONBLOCK;
 
 fs::path with_ending(const fs::path& base, const char* ending) {
@@ -48,11 +50,11 @@ LayerMap CachedLayer::create(const fs::path& base, const LayerKey& key, SpanCuts
   const fs::path data_path = with_ending(base, ".data");
   const fs::path temporary = with_ending(base, ".map.new");
   ::unlink(map_path.c_str());  // before the data that it speaks of
-  const UniqueFd data = open_file(data_path, O_RDWR | O_CREAT | O_TRUNC | kFlags, 0640);
+  const UniqueFd data = open_file(data_path, O_RDWR | O_CREAT | O_TRUNC | kFlags, kMode);
   if (::ftruncate(data.get(), static_cast<off_t>(cuts.stream_size)) != 0)
     throw errno_error("{}", data_path.native());
   ::unlink(temporary.c_str());
-  const UniqueFd map = open_file(temporary, O_RDWR | O_CREAT | O_EXCL | kFlags, 0640);
+  const UniqueFd map = open_file(temporary, O_RDWR | O_CREAT | O_EXCL | kFlags, kMode);
   write_map(map.get(), key, cuts, temporary.native());
   if (::fsync(map.get()) != 0 || ::fsync(data.get()) != 0) throw errno_error("{}: fsync", temporary.native());
   if (::rename(temporary.c_str(), map_path.c_str()) != 0) throw errno_error("{}: rename", map_path.native());
@@ -171,13 +173,13 @@ bool CachedLayer::matches(size_t span, uint64_t checksum, const FilesRef& files,
   return crc == checksum;
 }
 
-/// What was punched out while it was read is no damage.
+/// What was punched out while it was read is no damage; a process that only reads cannot tell.
 void CachedLayer::damaged(size_t span, uint64_t evictions, const std::string& how) {
   {
     MutexLock lock(mutex_);
     if (evictions_ != evictions || !slots_[span].readable()) return;
   }
-  log(LogLevel::warning,
+  log(keep_ ? LogLevel::warning : LogLevel::debug,
       fmt::format("the cache of layer {}, span {}: {}; it is dropped and fetched again", to_string(key_.layer),
                   span, how),
       {{"LAYER", to_string(key_.layer)}, {"SPAN", std::to_string(span)}});

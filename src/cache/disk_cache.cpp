@@ -25,7 +25,7 @@ constexpr uint64_t kMaxSyncBytes = 64 * kMiB;
 constexpr std::chrono::seconds kIdlePeriod{60};
 
 UniqueFd try_lock(const fs::path& path) {
-  UniqueFd lock = open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0640);
+  UniqueFd lock = open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
   if (errno != EWOULDBLOCK) throw errno_error("{}", path.native());
   return UniqueFd();

@@ -37,7 +37,7 @@ void DiskCache::save_pins() {
       for (const std::string& layer : layers) text += layer + " " + mount + "\n";
     }
   }
-  write_file_durably(options_.folder / "pins", text, 0640);
+  write_file_durably(options_.folder / "pins", text, 0600);
 }
 
 void DiskCache::pin(const std::string& mount, const Layers& layers) {
