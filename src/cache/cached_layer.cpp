@@ -119,7 +119,8 @@ bool CachedLayer::load(size_t span, MutableBytes out) {
   uint64_t evictions = 0;
   {
     MutexLock lock(mutex_);
-    if (span >= slots_.size() || !slots_[span].readable() || cuts_.span(span).length != out.size()) return false;
+    if (span >= slots_.size() || !slots_[span].readable() || cuts_.span(span).length != out.size())
+      return false;
     Slot& slot = slots_[span];
     checksum = slot.checksum;
     evictions = evictions_;
@@ -180,8 +181,8 @@ void CachedLayer::damaged(size_t span, uint64_t evictions, const std::string& ho
     if (evictions_ != evictions || !slots_[span].readable()) return;
   }
   log(keep_ ? LogLevel::warning : LogLevel::debug,
-      fmt::format("the cache of layer {}, span {}: {}; it is dropped and fetched again", to_string(key_.layer),
-                  span, how),
+      fmt::format("the cache of layer {}, span {}: {}; it is dropped and fetched again",
+                  to_string(key_.layer), span, how),
       {{"LAYER", to_string(key_.layer)}, {"SPAN", std::to_string(span)}});
   drop(span);
 }
@@ -218,8 +219,7 @@ void CachedLayer::drop(size_t span) {
 }
 
 void CachedLayer::unmark(const FilesRef& files, const std::vector<size_t>& spans, bool durably) {
-  for (const size_t span : spans)
-    write_mark(files->map.get(), cuts_, span, std::nullopt, map_path_.native());
+  for (const size_t span : spans) write_mark(files->map.get(), cuts_, span, std::nullopt, map_path_.native());
   if (durably) sync_data(files->map.get(), map_path_);
 }
 

@@ -20,16 +20,16 @@ struct CachedLayerInfo {
   uint64_t spans = 0;
   uint64_t spans_kept = 0;
   uint64_t stream_bytes = 0;
-  uint64_t bytes_kept = 0;   ///< of the stream
+  uint64_t bytes_kept = 0;  ///< of the stream
   uint64_t bytes_on_disk = 0;
-  uint32_t last_used = 0;    ///< seconds since 1970
+  uint32_t last_used = 0;  ///< seconds since 1970
 };
 
-/// The spans of one layer on disk: a sparse file of data and its map (README.md). Thread-safe; the functions that are
-/// said to be one thread's are never called by two at a time.
+/// The spans of one layer on disk: a sparse file of data and its map (README.md). Thread-safe; the functions
+/// that are said to be one thread's are never called by two at a time.
 ///
-/// A span is queued, then written, and only once its data is durable is it marked in the map. It can be read as soon
-/// as it is written.
+/// A span is queued, then written, and only once its data is durable is it marked in the map. It can be read
+/// as soon as it is written.
 class CachedLayer : public SpanStore, public std::enable_shared_from_this<CachedLayer> {
  public:
   /// Takes a span to be written; false where it cannot.
@@ -74,7 +74,8 @@ class CachedLayer : public SpanStore, public std::enable_shared_from_this<Cached
   /// A queued span is not going to be written.
   void abandon(size_t span);
   void add_candidates(std::vector<Candidate>& candidates);
-  /// Unmarks spans, then gives their blocks back. Where the file system cannot, all of the layer goes. Throws Error.
+  /// Unmarks spans, then gives their blocks back. Where the file system cannot, all of the layer goes. Throws
+  /// Error.
   void evict(const std::vector<size_t>& spans);
   /// Unmarks and gives back everything.
   void clear();

@@ -98,7 +98,8 @@ void DiskCache::adopt(const fs::path& base) {
   try {
     LayerMap map = CachedLayer::read(base);
     const std::string name = map.key.file_name();
-    if (name != base.filename()) throw make_error(ErrorKind::corrupt, "{}: is of another layer", base.native());
+    if (name != base.filename())
+      throw make_error(ErrorKind::corrupt, "{}: is of another layer", base.native());
     MutexLock lock(mutex_);
     layers_.emplace(name, std::make_shared<CachedLayer>(base, std::move(map), keeper()));
   } catch (const Error& error) {
@@ -124,7 +125,8 @@ std::shared_ptr<CachedLayer> DiskCache::open(const LayerKey& key, const SpanTabl
     on_writer([&] { layer = open_to_write(key, cuts); });
     return layer;
   } catch (const Error& error) {
-    logf(LogLevel::warning, "the cache of layer {}: {}; going on without", to_string(key.layer), error.what());
+    logf(LogLevel::warning, "the cache of layer {}: {}; going on without", to_string(key.layer),
+         error.what());
     return nullptr;
   }
 }
@@ -216,8 +218,8 @@ bool DiskCache::has_layer(const Digest& layer) const {
     return false;
   }
   MutexLock lock(mutex_);
-  for (auto found = layers_.lower_bound(prefix);
-       found != layers_.end() && found->first.starts_with(prefix); ++found) {
+  for (auto found = layers_.lower_bound(prefix); found != layers_.end() && found->first.starts_with(prefix);
+       ++found) {
     if (found->second->has_any()) return true;
   }
   return false;

@@ -42,8 +42,8 @@ struct VerifyReport {
   std::vector<DamagedSpan> damaged;
 };
 
-/// The cache on disk that all mounts of a daemon share: one folder, one limit. What of it goes wrong is told in the log
-/// and costs fetches, never a read. Thread-safe.
+/// The cache on disk that all mounts of a daemon share: one folder, one limit. What of it goes wrong is told
+/// in the log and costs fetches, never a read. Thread-safe.
 ///
 /// One process writes a folder; others find it locked and read what is there when they open a layer.
 class DiskCache {
@@ -52,8 +52,8 @@ class DiskCache {
   /// Bytes done, of how many.
   using Progress = std::function<void(uint64_t done, uint64_t total)>;
 
-  /// Takes the folder over, or makes it; what is damaged in it is dropped, with a message. Throws Error where the
-  /// folder cannot be used.
+  /// Takes the folder over, or makes it; what is damaged in it is dropped, with a message. Throws Error where
+  /// the folder cannot be used.
   explicit DiskCache(DiskCacheOptions options);
   /// Makes durable what was written, drops what waits to be.
   ~DiskCache();
@@ -76,10 +76,11 @@ class DiskCache {
   void keep_pins(const std::set<std::string>& mounts);
   bool is_pinned(const CachedLayer& layer) const;
 
-  /// Compares all spans with their checksums, and drops those that differ. Throws Error unavailable on `stop`.
+  /// Compares all spans with their checksums, and drops those that differ. Throws Error unavailable on
+  /// `stop`.
   VerifyReport verify(const Progress& progress, const std::stop_token& stop);
-  /// Removes a layer, whatever its tables, or all; the bytes that were on disk. What is read through the cache from
-  /// then on is kept again.
+  /// Removes a layer, whatever its tables, or all; the bytes that were on disk. What is read through the
+  /// cache from then on is kept again.
   uint64_t remove(const std::optional<Digest>& layer);
   /// Waits until what keep() has been given is durable, or given up.
   void flush();
@@ -112,12 +113,12 @@ class DiskCache {
   void save_pins();
 
   const DiskCacheOptions options_;
-  UniqueFd lock_;  // held while we write
+  UniqueFd lock_;                            // held while we write
   const std::shared_ptr<WriteQueue> queue_;  // shared with layers that outlive us
 
   mutable Mutex mutex_;
   std::map<std::string, std::shared_ptr<CachedLayer>> layers_ GUARDED_BY(mutex_);  // by file name
-  std::map<std::string, std::set<std::string>> pins_ GUARDED_BY(mutex_);  // mount to file names
+  std::map<std::string, std::set<std::string>> pins_ GUARDED_BY(mutex_);           // mount to file names
 
   Clock::time_point paused_until_ GUARDED_BY(mutex_);
   bool told_failure_ GUARDED_BY(mutex_) = false;

@@ -31,7 +31,8 @@ LayerKey LayerKey::of_index(const Digest& layer, const Digest& spans_part) {
 
 LayerKey LayerKey::of_zinfo(const Digest& layer, const std::string& origin, const Digest& zinfo,
                             uint64_t stream_size) {
-  return key_of(TableKind::zinfo, layer, fmt::format("zinfo {} {} {}", to_string(zinfo), stream_size, origin));
+  return key_of(TableKind::zinfo, layer,
+                fmt::format("zinfo {} {} {}", to_string(zinfo), stream_size, origin));
 }
 
 LayerKey LayerKey::of_plain(const Digest& layer, const std::string& origin, uint64_t span_size,

@@ -16,9 +16,9 @@ enum class TableKind : uint32_t {
 };
 std::string_view to_string(TableKind kind);
 
-/// Names cached spans: by the layer, and by the table that cut it. Layers that are equal are shared by all images, but
-/// never over tables: what a digest stands behind is not mixed with what it does not. Where none does, all that vouches
-/// for a span is whom it came from, so that is part of the name.
+/// Names cached spans: by the layer, and by the table that cut it. Layers that are equal are shared by all
+/// images, but never over tables: what a digest stands behind is not mixed with what it does not. Where none
+/// does, all that vouches for a span is whom it came from, so that is part of the name.
 struct LayerKey {
   TableKind kind = TableKind::plain;
   Digest layer;  ///< of the blob

@@ -8,8 +8,9 @@
 
 namespace erofs_oci {
 
-/// What the cache's writer still has to do, in order. Spans that wait here hold memory that readers want, so there is a
-/// bound; who comes beyond it is refused and not cached, rather than that a reader waits for a disk. Thread-safe.
+/// What the cache's writer still has to do, in order. Spans that wait here hold memory that readers want, so
+/// there is a bound; who comes beyond it is refused and not cached, rather than that a reader waits for a
+/// disk. Thread-safe.
 class WriteQueue {
  public:
   using Task = std::function<void()>;

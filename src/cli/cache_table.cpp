@@ -19,10 +19,11 @@ std::string spans_of(const CachedLayerReport& layer) {
 }
 
 std::string line_of(const CachedLayerReport& layer) {
-  return fmt::format("sha256:{}  {:<5}  {:>13}  {:>10}  {:%F %R}{}{}{}\n",
-                     layer.layer.hex().substr(0, kShownDigits), layer.table, spans_of(layer),
-                     human_size(layer.bytes_on_disk), fmt::localtime(static_cast<std::time_t>(layer.last_used)),
-                     layer.pinned ? "  pinned" : "", layer.mounts.empty() ? "" : "  ", fmt::join(layer.mounts, ","));
+  return fmt::format(
+      "sha256:{}  {:<5}  {:>13}  {:>10}  {:%F %R}{}{}{}\n", layer.layer.hex().substr(0, kShownDigits),
+      layer.table, spans_of(layer), human_size(layer.bytes_on_disk),
+      fmt::localtime(static_cast<std::time_t>(layer.last_used)), layer.pinned ? "  pinned" : "",
+      layer.mounts.empty() ? "" : "  ", fmt::join(layer.mounts, ","));
 }
 
 }  // namespace

@@ -16,13 +16,13 @@ namespace erofs_oci {
 namespace {
 
 using ::testing::AllOf;
-using ::testing::HasSubstr;
-using ::testing::IsEmpty;
-using ::testing::SizeIs;
 using testing::CacheFixture;
 using testing::content_of;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using testing::key_of;
 using testing::OddSpans;
+using ::testing::SizeIs;
 
 using DiskCacheTest = CacheFixture;
 
@@ -150,7 +150,9 @@ TEST_F(DiskCacheTest, GarbageAndStrangersAreLeftOrRemoved) {
   EXPECT_FALSE(std::filesystem::exists(file(7, ".map")));
   EXPECT_FALSE(std::filesystem::exists(file(8, ".data")));
   EXPECT_TRUE(std::filesystem::exists(folder_ / "cache/notes.txt"));
-  EXPECT_THAT(log(), HasSubstr("the map is damaged (it does not begin as one); what it has of this layer is dropped"));
+  EXPECT_THAT(
+      log(),
+      HasSubstr("the map is damaged (it does not begin as one); what it has of this layer is dropped"));
 }
 
 TEST_F(DiskCacheTest, AnotherVersionIsBegunAnew) {

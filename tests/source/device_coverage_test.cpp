@@ -46,7 +46,9 @@ TEST(DeviceCoverage, CountsWhatTheMapLeadsTo) {
   EXPECT_EQ(all.kept, all.total);
 }
 
-TEST(DeviceCoverage, WithoutAStoreThereIsNothingToCover) { EXPECT_EQ(coverage(nullptr).total, 0u); }
+TEST(DeviceCoverage, WithoutAStoreThereIsNothingToCover) {
+  EXPECT_EQ(coverage(nullptr).total, 0u);
+}
 
 }  // namespace
 }  // namespace erofs_oci
