@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <string>
 #include <vector>
@@ -45,7 +46,7 @@ struct Node {
 
 /// A file tree. Node 0 is the root directory; nodes that no directory reaches are not part of the image.
 struct Tree {
-  std::vector<Node> nodes;
+  std::deque<Node> nodes;  ///< not a vector, which takes three times the room while it grows
   std::vector<std::vector<Xattr>> xattr_sets{{}};  ///< each sorted by name; the first is the empty one
 };
 

@@ -85,7 +85,6 @@ Node LayerMerger::directory() {
 
 void LayerMerger::add_layer(std::deque<TarMember> members) {
   layer_ = layers_++;
-  tree_.nodes.reserve(tree_.nodes.size() + members.size());  // doubling would cost a third of the memory at its peak
   linked_.clear();
   std::deque<TarMember> waiting;  // hard links that stand before what they lead to
   for (; !members.empty(); members.pop_front()) {
