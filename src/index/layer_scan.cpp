@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/twin_sha256.h"
 #include "index/blob_stream.h"
 #include "index/stream_cutter.h"
 #include "tar/reader.h"
@@ -41,7 +42,7 @@ class Scanner : CutSink {
     // Where the stream ends right behind a span there may still be an empty block or frame.
     if (!scan_.spans.empty() && scan_.spans.back().out == scan_.stream_size) scan_.spans.pop_back();
     scan_.blob_digest = blob_hash_.finish();
-    scan_.diff_id = stream_hash_.finish();
+    scan_.diff_id = output_hash_.finish();
     scan_.archive_end = tar_.end_of_members();
     return std::move(scan_);
   }
@@ -57,8 +58,7 @@ class Scanner : CutSink {
   }
 
   void output(Bytes bytes) override {
-    stream_hash_.update(bytes);
-    span_hash_.update(bytes);
+    output_hash_.update(bytes);
     scan_.stream_size += bytes.size();
     tar_.feed(bytes);
   }
@@ -69,7 +69,7 @@ class Scanner : CutSink {
   }
 
   void end_span() {
-    if (!scan_.spans.empty()) scan_.spans.back().digest = span_hash_.finish();
+    if (!scan_.spans.empty()) scan_.spans.back().digest = output_hash_.finish_piece();
   }
 
   void span_start(SpanStart start) override {
@@ -84,8 +84,7 @@ class Scanner : CutSink {
   uint64_t members_memory_ = 0;
   uint64_t windows_size_ = 0;
   Sha256 blob_hash_;
-  Sha256 stream_hash_;
-  Sha256 span_hash_;
+  TwinSha256 output_hash_;
   TarReader tar_;
   std::unique_ptr<StreamCutter> cutter_;
 };
