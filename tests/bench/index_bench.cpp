@@ -3,8 +3,8 @@
 //
 //     bench_index LAYER.tar.gz MANY-ENTRIES.tar HALF.tar OTHER-HALF.tar [ROUNDS]
 //
-// One processor's work is counted in processor time, which others on the machine do not change; what two do together takes the
-// clock, and a quiet machine.
+// One processor's work is counted in processor time, which others on the machine do not change; what two do
+// together takes the clock, and a quiet machine.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sched.h>
