@@ -83,7 +83,7 @@ void print_report(const IndexOptions& options, const IndexReply& reply) {
   uint64_t stream = 0;
   for (const IndexedLayerReport& layer : reply.layers) {
     stream += layer.stream_bytes;
-    const bool whole = layer.format == "tar+zstd" && layer.spans == 1;
+    const bool whole = layer.format == "tar+zstd" && layer.entry_points == 1;
     fmt::print("layer     {:.19}… {:<8} {:>10} of {:>10}, {}\n", to_string(layer.digest), layer.format,
                human_size(layer.size_bytes), human_size(layer.stream_bytes),
                whole ? std::string("one frame: whole fetch") : fmt::format("{} spans", layer.spans));

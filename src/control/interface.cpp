@@ -18,14 +18,15 @@ type CollectedFile (path: string, size_bytes: int)
 
 type IndexFormat (image, tarindex)
 
-# format: tar, tar+gzip or tar+zstd.
+# format: tar, tar+gzip or tar+zstd. entry_points: where decoding can begin; spans between two of them are fetched together.
 type IndexedLayer (
   digest: string,
   diff_id: string,
   size_bytes: int,
   stream_bytes: int,
   format: string,
-  spans: int
+  spans: int,
+  entry_points: int
 )
 
 type Transport (nbd, fuse, export)

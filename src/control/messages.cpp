@@ -66,6 +66,7 @@ struct Fields<IndexedLayerReport> {
     io("stream_bytes", m.stream_bytes);
     io("format", m.format);
     io("spans", m.spans);
+    io("entry_points", m.entry_points);
   }
 };
 template <>

@@ -90,6 +90,7 @@ struct IndexedLayerReport {
   uint64_t stream_bytes = 0;
   std::string format;  ///< "tar", "tar+gzip", "tar+zstd"
   uint64_t spans = 0;
+  uint64_t entry_points = 0;  ///< where decoding can begin
 };
 
 struct IndexReply {

@@ -26,7 +26,7 @@ IndexReply reply_of(const BuildReport& report) {
   for (size_t i = 0; i < report.layers.size(); ++i) {
     const IndexedLayer& layer = report.layers[i];
     reply.layers.push_back({layer.digest, layer.diff_id, layer.blob_size, layer.stream_size,
-                            std::string(to_string(layer.format)), report.spans[i]});
+                            std::string(to_string(layer.format)), report.spans[i], report.entry_points[i]});
   }
   return reply;
 }
@@ -42,7 +42,7 @@ IndexReply reply_of(const ImageIndex& index) {
   for (size_t i = 0; i < index.identity().layers.size(); ++i) {
     const IndexedLayer& layer = index.identity().layers[i];
     reply.layers.push_back({layer.digest, layer.diff_id, layer.blob_size, layer.stream_size,
-                            std::string(to_string(layer.format)), index.spans(i).size()});
+                            std::string(to_string(layer.format)), index.spans(i).size(), entry_points(index.spans(i))});
   }
   return reply;
 }

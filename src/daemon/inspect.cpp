@@ -38,14 +38,15 @@ class Configuration {
   const json json_;
 };
 
-LayerAccess access_of(LayerFormat format, const std::optional<uint64_t>& spans) {
+/// `entries`: where decoding can begin, as far as it is known.
+LayerAccess access_of(LayerFormat format, const std::optional<uint64_t>& entries) {
   switch (format) {
     case LayerFormat::tar:
       return LayerAccess::anywhere;
     case LayerFormat::tar_gzip:
       return LayerAccess::with_index;
     case LayerFormat::tar_zstd:
-      return spans == 1u ? LayerAccess::whole : LayerAccess::at_frames;
+      return entries == 1u ? LayerAccess::whole : LayerAccess::at_frames;
     case LayerFormat::erofs:
       return LayerAccess::as_it_is;
     case LayerFormat::unknown:
@@ -88,7 +89,7 @@ void add_what_is_indexed(InspectedLayer& layer, const ImageIndex& index, size_t 
   layer.spans = index.spans(number).size();
   layer.stream_size_bytes = indexed.stream_size;
   layer.format = to_string(format_of(indexed.format));
-  layer.access = access_of(format_of(indexed.format), layer.spans);
+  layer.access = access_of(format_of(indexed.format), entry_points(index.spans(number)));
 }
 
 /// Notes the index of `key`, where the store has it and it is of these layers.

@@ -5,9 +5,10 @@
 
 namespace erofs_oci {
 
-BlobStream::BlobStream(RangeReader& blob) : blob_(blob) {
+BlobStream::BlobStream(RangeReader& blob, ByteRange range, uint64_t piece_size, Priority priority)
+    : blob_(blob), piece_size_(piece_size), priority_(priority), rest_(range) {
   // Nothing may throw once a read is under way: no destructor would wait for it.
-  for (Piece& piece : pieces_) piece.bytes.reserve(std::min(kPieceSize, blob.size_bytes()));
+  for (Piece& piece : pieces_) piece.bytes.reserve(std::min(piece_size, range.length));
   for (Piece& piece : pieces_) request(piece);
 }
 
@@ -28,16 +29,16 @@ Bytes BlobStream::next() {
 }
 
 void BlobStream::request(Piece& piece) {
-  const uint64_t length = std::min(kPieceSize, blob_.size_bytes() - requested_);
+  const uint64_t length = std::min(piece_size_, rest_.length);
   piece.bytes.resize(length);
   if (length == 0) return;
   {
     MutexLock lock(mutex_);
     piece.under_way = true;
   }
-  const ByteRange range{requested_, length};
-  requested_ += length;
-  blob_.read(range, piece.bytes, Priority::prefetch, [this, &piece](std::optional<Error> error) {
+  const ByteRange range{rest_.offset, length};
+  rest_ = ByteRange::from_to(range.end(), rest_.end());
+  blob_.read(range, piece.bytes, priority_, [this, &piece](std::optional<Error> error) {
     MutexLock lock(mutex_);
     piece.error = std::move(error);
     piece.under_way = false;

@@ -10,14 +10,16 @@
 
 namespace erofs_oci {
 
-/// Reads a blob once from its start to its end, with the next pieces under way meanwhile. One thread at a
+/// Reads a blob, or a range of it, once from its start to its end, with the next pieces under way meanwhile. One thread at a
 /// time; the blob's own threads fill the pieces.
 class BlobStream {
  public:
   static constexpr uint64_t kPieceSize = 4 * kMiB;
   static constexpr size_t kPieces = 3;
 
-  explicit BlobStream(RangeReader& blob);
+  explicit BlobStream(RangeReader& blob) : BlobStream(blob, {0, blob.size_bytes()}, kPieceSize, Priority::prefetch) {}
+  /// `range` must fit in the blob.
+  BlobStream(RangeReader& blob, ByteRange range, uint64_t piece_size, Priority priority);
   /// Waits for what is under way.
   ~BlobStream();
   BlobStream(const BlobStream&) = delete;
@@ -38,7 +40,9 @@ class BlobStream {
   void wait_for(Piece& piece);
 
   RangeReader& blob_;
-  uint64_t requested_ = 0;
+  const uint64_t piece_size_;
+  const Priority priority_;
+  ByteRange rest_;  // not requested yet
   size_t turn_ = 0;
   bool first_ = true;
   Mutex mutex_;  // guards the pieces' states, not their bytes

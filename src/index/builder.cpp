@@ -235,7 +235,10 @@ BuildReport build_image_index(const ImageInput& image, const BuildOptions& optio
   report.inodes = metadata.inode_count();
   report.metadata_size = metadata.metadata_size();
   report.layers = std::move(identity.layers);
-  for (const ScannedLayer& layer : layers) report.spans.push_back(layer.scan.spans.size());
+  for (const ScannedLayer& layer : layers) {
+    report.spans.push_back(layer.scan.spans.size());
+    report.entry_points.push_back(entry_points(layer.scan.spans));
+  }
   report.notes = merged.notes();
   return report;
 }
@@ -271,6 +274,7 @@ BuildReport build_tarindex(const LayerInput& layer, const BuildOptions& options,
   report.metadata_size = metadata.metadata_size();
   report.layers = {describe(scan)};
   report.spans = {scan.spans.size()};
+  report.entry_points = {entry_points(scan.spans)};
   report.notes = merged.notes();
   return report;
 }

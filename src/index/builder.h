@@ -47,7 +47,8 @@ struct BuildReport {
   uint64_t inodes = 0;
   uint64_t metadata_size = 0;
   std::vector<IndexedLayer> layers;
-  std::vector<size_t> spans;  ///< of each layer
+  std::vector<size_t> spans;         ///< of each layer
+  std::vector<size_t> entry_points;  ///< likewise
   std::vector<std::string> notes;  ///< what was left out, in sentences
 };
 

@@ -114,6 +114,12 @@ StreamFormat detect_format(Bytes start) {
   return zstd ? StreamFormat::zstd : StreamFormat::plain;
 }
 
+size_t entry_points(const std::vector<ScannedSpan>& spans) {
+  size_t count = 0;
+  for (size_t i = 0; i < spans.size(); ++i) count += i == 0 || spans[i].in != spans[i - 1].in ? 1 : 0;
+  return count;
+}
+
 LayerScan scan_layer(RangeReader& blob, const ScanOptions& options) {
   BlobStream stream(blob);
   Bytes piece = stream.next();

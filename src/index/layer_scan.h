@@ -20,7 +20,8 @@ std::string_view to_string(StreamFormat format);
 /// Told by the first bytes, as container engines do: media types are not always true.
 StreamFormat detect_format(Bytes start);
 
-/// A piece of a layer that can be decoded by itself, as an index keeps it. It ends where the next one begins.
+/// A piece of a layer that can be decoded by itself, or with those before it that have the same `in`, as an index keeps
+/// it. Its output ends where the next one's begins.
 struct ScannedSpan {
   uint64_t in = 0;             ///< in the blob; for gzip the next whole byte (gzip/README.md)
   uint64_t out = 0;            ///< in the stream
@@ -29,6 +30,9 @@ struct ScannedSpan {
   uint32_t window_size = 0;    ///< 0: no window is needed
   Digest digest;               ///< of the span's output
 };
+
+/// Spans that begin at the same place of the blob are decoded together, in their order; the number of such places.
+size_t entry_points(const std::vector<ScannedSpan>& spans);
 
 /// All that one pass over a layer finds.
 struct LayerScan {

@@ -48,27 +48,49 @@ class GzipCutter : public StreamCutter, CheckpointInflater::Sink {
   CheckpointInflater inflater_;
 };
 
-/// Cut between frames: the only places where zstd data can be entered.
+/// Cut between frames: the only places where zstd data can be entered. What is longer before the next of them is cut
+/// into pieces that share their entrance, since they are decoded together but cached by themselves.
 class ZstdCutter : public StreamCutter, ZstdFrameReader::Sink {
  public:
-  ZstdCutter(uint64_t span_size, CutSink& sink) : span_size_(span_size), sink_(sink), reader_(*this) {}
+  ZstdCutter(uint64_t span_size, CutSink& sink)
+      : span_size_(span_size), piece_size_(std::max(span_size, kMinPiece)), sink_(sink), reader_(*this) {}
 
   void feed(Bytes stored) override { reader_.feed(stored); }
   void finish() override { reader_.finish(); }
 
  private:
-  void output(Bytes bytes) override { sink_.output(bytes); }
-  void begin_frame(uint64_t in, uint64_t out) override {
-    if (any_ && out - span_begin_ < span_size_) return;
+  /// A frame of less is one span.
+  static constexpr uint64_t kMinPiece = 4 * kMiB;
+
+  void output(Bytes bytes) override {
+    while (!bytes.empty()) {
+      if (out_ - piece_begin_ == piece_size_) begin_piece();
+      const Bytes part = bytes.first(std::min<uint64_t>(bytes.size(), piece_size_ - (out_ - piece_begin_)));
+      sink_.output(part);
+      out_ += part.size();
+      bytes = bytes.subspan(part.size());
+    }
+  }
+  void begin_frame(uint64_t in, uint64_t) override {
+    if (any_ && out_ - group_begin_ < span_size_) return;
     any_ = true;
-    span_begin_ = out;
-    sink_.begin_span(in, out, 0);
+    group_begin_ = out_;
+    group_in_ = in;
+    begin_piece();
+  }
+  void begin_piece() {
+    piece_begin_ = out_;
+    sink_.begin_span(group_in_, out_, 0);
   }
 
   const uint64_t span_size_;
+  const uint64_t piece_size_;
   CutSink& sink_;
   ZstdFrameReader reader_;
-  uint64_t span_begin_ = 0;
+  uint64_t out_ = 0;
+  uint64_t piece_begin_ = 0;
+  uint64_t group_begin_ = 0;
+  uint64_t group_in_ = 0;
   bool any_ = false;
 };
 

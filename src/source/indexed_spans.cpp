@@ -9,8 +9,29 @@
 #include "base/text.h"
 #include "gzip/span_inflater.h"
 #include "zstd/block.h"
+#include "zstd/frame_reader.h"
 
 namespace erofs_oci {
+namespace {
+
+class ZstdGroupDecoder : public GroupDecoder, ZstdFrameReader::Sink {
+ public:
+  ZstdGroupDecoder() : reader_(*this) {}
+
+  void feed(Bytes stored, const std::function<void(Bytes)>& output) override {
+    output_ = &output;
+    reader_.feed(stored);
+  }
+
+ private:
+  void output(Bytes bytes) override { (*output_)(bytes); }
+  void begin_frame(uint64_t, uint64_t) override {}
+
+  ZstdFrameReader reader_;
+  const std::function<void(Bytes)>* output_ = nullptr;
+};
+
+}  // namespace
 
 IndexedSpans::IndexedSpans(std::shared_ptr<const ImageIndex> index, size_t layer)
     : index_(std::move(index)),
@@ -18,13 +39,13 @@ IndexedSpans::IndexedSpans(std::shared_ptr<const ImageIndex> index, size_t layer
       layer_(index_->identity().layers[layer]),
       spans_(index_->spans(layer)) {
   for (size_t span = 0; span < spans_.size(); ++span) {
+    if (group(span).count > 1) continue;
     const uint64_t memory = output(span).length + (is_identity() ? 0 : stored(span).length);
     if (memory <= kMaxSpanMemory) continue;
     throw make_error(ErrorKind::unsupported,
-                     "layer {} cannot be read at random: {} of it can only be decompressed as a whole, and "
-                     "{} is the most; "
+                     "layer {} cannot be read at random: a piece of it takes {} of memory, and {} is the most; "
                      "compress it as gzip, or as zstd with many frames",
-                     to_string(layer_.digest), human_size(output(span).length), human_size(kMaxSpanMemory));
+                     to_string(layer_.digest), human_size(memory), human_size(kMaxSpanMemory));
   }
 }
 
@@ -39,8 +60,18 @@ ByteRange IndexedSpans::output(size_t span) const {
 }
 
 ByteRange IndexedSpans::stored(size_t span) const {
-  const uint64_t end = span + 1 < spans_.size() ? spans_[span + 1].in : layer_.blob_size;
+  const size_t next = group(span).end();
+  const uint64_t end = next < spans_.size() ? spans_[next].in : layer_.blob_size;
   return ByteRange::from_to(spans_[span].in - (spans_[span].bits != 0 ? 1 : 0), end);
+}
+
+SpanGroup IndexedSpans::group(size_t span) const {
+  const auto same = std::ranges::equal_range(spans_, spans_[span].in, {}, &ScannedSpan::in);
+  return {static_cast<size_t>(same.begin() - spans_.begin()), same.size()};
+}
+
+std::unique_ptr<GroupDecoder> IndexedSpans::decode_group(size_t) const {
+  return std::make_unique<ZstdGroupDecoder>();
 }
 
 void IndexedSpans::decode(size_t span, Bytes stored, MutableBytes out) const {
@@ -48,9 +79,26 @@ void IndexedSpans::decode(size_t span, Bytes stored, MutableBytes out) const {
     case StreamFormat::gzip:
       return inflate(spans_[span], stored, out);
     case StreamFormat::zstd:
-      return zstd_decompress(stored, out);
+      return decode_zstd(span, stored, out);
     case StreamFormat::plain:
       std::memcpy(out.data(), stored.data(), out.size());
+  }
+}
+
+void IndexedSpans::decode_zstd(size_t span, Bytes stored, MutableBytes out) const {
+  const SpanGroup together = group(span);
+  if (together.count == 1) return zstd_decompress(stored, out);
+  const ByteRange wanted{output(span).offset - output(together.first).offset, out.size()};
+  uint64_t at = 0;
+  ZstdGroupDecoder().feed(stored, [&](Bytes bytes) {
+    const ByteRange part = ByteRange{at, bytes.size()}.intersect(wanted);
+    if (!part.empty())
+      std::memcpy(out.data() + (part.offset - wanted.offset), bytes.data() + (part.offset - at), part.length);
+    at += bytes.size();
+  });
+  if (at < wanted.end()) {
+    throw make_error(ErrorKind::corrupt, "zstd data decompresses to {} bytes where {} or more must be", at,
+                     wanted.end());
   }
 }
 

@@ -11,7 +11,8 @@ namespace erofs_oci {
 /// A layer cut as its image's index says; every span is compared with its SHA-256.
 class IndexedSpans : public SpanTable {
  public:
-  /// Spans need memory for their output and their stored bytes at the same time; larger ones are refused.
+  /// A span that is decoded by itself needs memory for its output and its stored bytes at the same time; a larger one is
+  /// refused.
   static constexpr uint64_t kMaxSpanMemory = 32 * kMiB;
 
   /// `index` is shared with the other layers of the image. Throws Error unsupported where a span is too large
@@ -23,12 +24,15 @@ class IndexedSpans : public SpanTable {
   size_t find(uint64_t offset) const override;
   ByteRange output(size_t span) const override;
   ByteRange stored(size_t span) const override;
+  SpanGroup group(size_t span) const override;
+  std::unique_ptr<GroupDecoder> decode_group(size_t first) const override;
   bool is_identity() const override { return layer_.format == StreamFormat::plain; }
   void decode(size_t span, Bytes stored, MutableBytes out) const override;
   bool has_digests() const override { return true; }
   void verify(size_t span, Bytes out) const override;
 
  private:
+  void decode_zstd(size_t span, Bytes stored, MutableBytes out) const;
   void inflate(const ScannedSpan& span, Bytes stored, MutableBytes out) const;
 
   const std::shared_ptr<const ImageIndex> index_;

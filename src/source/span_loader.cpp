@@ -8,14 +8,6 @@
 namespace erofs_oci {
 namespace {
 
-/// What no digest can be expected to be: a number, and zeros.
-Digest unique_id() {
-  static std::atomic<uint64_t> next{1};
-  Digest id;
-  store_le(id.value.data(), next++);
-  return id;
-}
-
 /// Corrupt bytes may come from one bad cache on the way: so often a span is fetched before it is an error.
 constexpr int kFetchesOfCorruptData = 2;
 
@@ -23,13 +15,6 @@ constexpr int kFetchesOfCorruptData = 2;
 constexpr uint64_t kAheadShare = 4;
 
 }  // namespace
-
-Stream::Stream(std::shared_ptr<RangeReader> stored_blob, std::unique_ptr<const SpanTable> table,
-               const std::optional<Digest>& content, std::shared_ptr<SpanStore> span_store)
-    : id(content ? *content : unique_id()),
-      blob(std::move(stored_blob)),
-      spans(std::move(table)),
-      store(std::move(span_store)) {}
 
 /// A span on its way; everybody who wants it waits here.
 struct SpanLoader::Load {
@@ -44,6 +29,7 @@ struct SpanLoader::Load {
   SpanKey key() const { return {stream->id, span}; }
   ByteRange stored_range() const { return stream->spans->stored(span); }
   bool direct() const { return stream->spans->is_identity(); }
+  bool in_group() const { return stream->spans->group(span).count > 1; }
 };
 
 SpanLoader::SpanLoader(MemoryBound& memory, WorkerPool& workers) : memory_(memory), workers_(workers) {
@@ -61,6 +47,7 @@ SpanLoader::~SpanLoader() {
 
 void SpanLoader::stop() {
   stopping_ = true;
+  groups_.stop();
 }
 
 SpanRef SpanLoader::find(const Stream& stream, size_t span) {
@@ -109,7 +96,8 @@ void SpanLoader::reserve(const std::shared_ptr<Load>& load) {
 
 uint64_t SpanLoader::memory_for(const Stream& stream, size_t span) {
   const SpanTable& spans = *stream.spans;
-  return spans.output(span).length + (spans.is_identity() ? 0 : spans.stored(span).length);
+  const bool has_stored = !spans.is_identity() && spans.group(span).count == 1;
+  return spans.output(span).length + (has_stored ? spans.stored(span).length : 0);
 }
 
 bool SpanLoader::may_load_ahead(SpanKey key, uint64_t bytes) {
@@ -119,6 +107,8 @@ bool SpanLoader::may_load_ahead(SpanKey key, uint64_t bytes) {
 
 void SpanLoader::load_ahead(const std::shared_ptr<const Stream>& stream, size_t span) {
   if (stopping_ || stream->spans->damage(span)) return;
+  // A group is decoded as far as it is wanted, or all of it: that is ahead enough.
+  if (stream->spans->group(span).count > 1 && !(stream->store && stream->store->has(span))) return;
   const SpanKey key{stream->id, span};
   const uint64_t bytes = stream->spans->output(span).length;
   {
@@ -146,7 +136,7 @@ void SpanLoader::start(const std::shared_ptr<Load>& load, Reservation reservatio
   try {
     const uint64_t output_length = load->stream->spans->output(load->span).length;
     load->output = memory_.allocate(reservation.split(output_length));
-    if (!load->direct()) load->stored = memory_.allocate(std::move(reservation));
+    if (!load->direct() && !load->in_group()) load->stored = memory_.allocate(std::move(reservation));
   } catch (const Error& error) {
     return finish(load, error);
   }
@@ -170,6 +160,7 @@ void SpanLoader::load_kept(const std::shared_ptr<Load>& load) {
 void SpanLoader::fetch(const std::shared_ptr<Load>& load) {
   if (stopping_) return finish(load, Error(ErrorKind::unavailable, ECANCELED, "the daemon is stopping"));
   ++load->fetches;
+  if (load->in_group()) return fetch_group(load);
   const MutableBytes target = load->direct() ? load->output->bytes() : load->stored->bytes();
   load->stream->blob->read(load->stored_range(), target, load->priority,
                            [this, load](std::optional<Error> error) {
@@ -177,6 +168,12 @@ void SpanLoader::fetch(const std::shared_ptr<Load>& load) {
                                return finish(load, std::move(error));
                              workers_.post([this, load] { decode(load); });
                            });
+}
+
+/// Fetched, decoded and verified there.
+void SpanLoader::fetch_group(const std::shared_ptr<Load>& load) {
+  groups_.load(load->stream, load->span, load->output->bytes(),
+               [this, load](std::optional<Error> error) { finish(load, std::move(error)); });
 }
 
 void SpanLoader::decode(const std::shared_ptr<Load>& load) {

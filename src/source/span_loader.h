@@ -9,29 +9,13 @@
 #include <vector>
 
 #include "base/mutex.h"
-#include "base/range_reader.h"
+#include "source/group_loader.h"
 #include "source/memory_bound.h"
 #include "source/span_cache.h"
-#include "source/span_store.h"
-#include "source/span_table.h"
+#include "source/stream.h"
 #include "source/worker_pool.h"
 
 namespace erofs_oci {
-
-/// A layer as a sequence of bytes: the stored blob, how its spans are decoded, and where they are kept. Immutable;
-/// shared by a device and by loads under way that may outlive it.
-struct Stream {
-  /// `content` stands for the layer's digest and the table: streams that have the same share spans and fetches.
-  /// Without one it shares with none. `span_store` may be null.
-  Stream(std::shared_ptr<RangeReader> stored_blob, std::unique_ptr<const SpanTable> table,
-         const std::optional<Digest>& content = std::nullopt,
-         std::shared_ptr<SpanStore> span_store = nullptr);
-
-  const Digest id;
-  const std::shared_ptr<RangeReader> blob;
-  const std::unique_ptr<const SpanTable> spans;
-  const std::shared_ptr<SpanStore> store;  ///< shared with the streams of the same content
-};
 
 /// A loaded span, or why there is none.
 struct SpanResult {
@@ -83,6 +67,7 @@ class SpanLoader {
   void reserve(const std::shared_ptr<Load>& load);
   void start(const std::shared_ptr<Load>& load, Reservation reservation);
   void fetch(const std::shared_ptr<Load>& load);
+  void fetch_group(const std::shared_ptr<Load>& load);
   void load_kept(const std::shared_ptr<Load>& load);
   void decode(const std::shared_ptr<Load>& load);
   void forget_damaged(const Load& load);
@@ -93,6 +78,7 @@ class SpanLoader {
 
   MemoryBound& memory_;
   WorkerPool& workers_;
+  GroupLoader groups_;
   std::atomic<bool> stopping_{false};
   Mutex mutex_;
   CondVar load_finished_;

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 
 #include "base/byte_range.h"
@@ -11,8 +13,23 @@
 
 namespace erofs_oci {
 
-/// How a stream (a layer's uncompressed bytes) is cut into spans, each decoded by itself from a range of the
-/// stored blob. Thread-safe.
+/// Spans that are decoded together, since their stored bytes can only be entered at the first one's.
+struct SpanGroup {
+  size_t first = 0;
+  size_t count = 1;
+  size_t end() const { return first + count; }
+};
+
+/// Decodes the stored bytes of a group from their start on. One thread at a time.
+class GroupDecoder {
+ public:
+  virtual ~GroupDecoder() = default;
+  /// The next stored bytes; `output` is given what they decode to. Throws Error corrupt, and what `output` throws.
+  virtual void feed(Bytes stored, const std::function<void(Bytes)>& output) = 0;
+};
+
+/// How a stream (a layer's uncompressed bytes) is cut into spans, each decoded from a range of the stored blob, by
+/// itself or with others. Thread-safe.
 class SpanTable {
  public:
   virtual ~SpanTable() = default;
@@ -23,8 +40,12 @@ class SpanTable {
   virtual size_t find(uint64_t offset) const = 0;
   /// The stream bytes of span `span`; spans are sorted and leave no gap.
   virtual ByteRange output(size_t span) const = 0;
-  /// The blob bytes that span `span` is decoded from; its first is not before the former span's.
+  /// The blob bytes that span `span` is decoded from, or its group; its first is not before the former span's.
   virtual ByteRange stored(size_t span) const = 0;
+  /// The spans that are decoded together with span `span`.
+  virtual SpanGroup group(size_t span) const { return {span, 1}; }
+  /// Of a group of several, by its first span.
+  virtual std::unique_ptr<GroupDecoder> decode_group(size_t /*first*/) const { return nullptr; }
   /// Whether stored bytes are output bytes, so that they may be read straight to where they are wanted.
   virtual bool is_identity() const = 0;
   /// Fills `out`, as long as output(span), from `stored`, as long as stored(span).

@@ -4,19 +4,9 @@
 # often the daemon is killed, and a bit that flips on the disk never reaches a reader.
 . "$(dirname "$0")/lib.sh"
 
-# By a user of its own, whose cache is in a folder of this script.
-user=()
-((EUID != 0)) || user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
-mkdir "$T/wrapped" "$T/data" "$T/user"
+use_own_cache
+mkdir "$T/data"
 cp "$data"/layer.{erofs,zinfo} "$T/data"
-chmod 1777 "$T" "$T/user"
-cat >"$T/wrapped/erofs-oci" <<SH
-#!/bin/sh
-exec ${user[*]} env HOME=$T/user XDG_CACHE_HOME=$T/user XDG_RUNTIME_DIR=$T/user $BIN/erofs-oci "\$@"
-SH
-chmod 755 "$T/wrapped" "$T/wrapped/erofs-oci"
-BIN=$T/wrapped
-spans=$T/user/erofs-oci/spans
 
 start_registry
 mkdir "$T/tree"
@@ -26,7 +16,6 @@ push team/tools "$oci_gzip" "$data/layer.tar.gz" >/dev/null
 push team/image "$oci_erofs" "$T/image" >/dev/null
 chmod -R a+rX "$T/data"
 
-blob_requests() { grep -c 'GET /v2/.*/blobs/sha256' "$T/registry.log" || true; }
 # read_all FILE: the whole device
 read_all() {
   rm -f "$1"

@@ -85,6 +85,8 @@ stop_registry() {
   wait "$registry_pid" || true
 }
 
+blob_requests() { grep -c 'GET /v2/.*/blobs/sha256' "$T/registry.log" || true; } # so many since the registry was started
+
 oci_gzip=application/vnd.oci.image.layer.v1.tar+gzip
 oci_tar=application/vnd.oci.image.layer.v1.tar
 oci_erofs=application/vnd.erofs.layer.v1
@@ -107,6 +109,21 @@ define_golden() {
 }
 
 # --- the programs ---
+
+# use_own_cache: from here on $BIN runs programs as a user of their own, whose cache of data is in the folder $spans
+use_own_cache() {
+  local user=()
+  ((EUID != 0)) || user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+  mkdir "$T/wrapped" "$T/user"
+  chmod 1777 "$T" "$T/user"
+  cat >"$T/wrapped/erofs-oci" <<SH
+#!/bin/sh
+exec ${user[*]} env HOME=$T/user XDG_CACHE_HOME=$T/user XDG_RUNTIME_DIR=$T/user $BIN/erofs-oci "\$@"
+SH
+  chmod 755 "$T/wrapped" "$T/wrapped/erofs-oci"
+  BIN=$T/wrapped
+  spans=$T/user/erofs-oci/spans
+}
 
 # What every program said on standard error is in $T/*.err; a sanitizer's report there fails the script.
 check_sanitizers() {

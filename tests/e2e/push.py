@@ -9,8 +9,10 @@ import base64
 import gzip
 import hashlib
 import http.client
+import io
 import json
 import os
+import subprocess
 import urllib.parse
 
 OCI = "application/vnd.oci.image"
@@ -48,8 +50,16 @@ def digest_of(file):
     total = hashlib.sha256()
     while block := file.read(1 << 20):
         total.update(block)
-    file.seek(0)
     return "sha256:" + total.hexdigest()
+
+
+def opened(file, media_type):
+    """The file's bytes, decompressed as its type says."""
+    if media_type.endswith("+gzip"):
+        return gzip.open(file)
+    if media_type.endswith("+zstd"):
+        return io.BytesIO(subprocess.run(["zstd", "-dcq", file], stdout=subprocess.PIPE, check=True).stdout)
+    return open(file, "rb")
 
 
 def descriptor(media_type, digest, size):
@@ -74,9 +84,10 @@ def main():
     size = os.path.getsize(arguments.file)
     with open(arguments.file, "rb") as file:
         layer = digest_of(file)
+        file.seek(0)
         registry.put_blob(file, layer, size)
-    with (gzip.open if arguments.media_type.endswith("gzip") else open)(arguments.file, "rb") as file:
-        diff_id = digest_of(file)
+    with opened(arguments.file, arguments.media_type) as stream:
+        diff_id = digest_of(stream)
     config, config_digest = of_json({"architecture": architecture, "os": system, "config": {},
                                      "rootfs": {"type": "layers", "diff_ids": [diff_id]}})
     registry.put_blob(config, config_digest, len(config))

@@ -152,15 +152,25 @@ TEST(IndexedSpans, ChangedWindowsGiveCorruptSpans) {
 }
 
 TEST(IndexedSpans, RefusesASpanThatNeedsTooMuchMemory) {
-  const std::string tar = member_of("zeros", std::string(40 * kMiB, '\0'));
-  const auto index = index_of(build_index(image_input({zstd_frames(tar, SIZE_MAX / 2)})));
-  EXPECT_THAT(
-      failure_of([&] { IndexedSpans(index, 0); }),
-      AllOf(StartsWith("unsupported: layer sha256:"), HasSubstr("cannot be read at random: 40.0 MiB of it"),
-            HasSubstr("as zstd with many frames")));
-  EXPECT_EQ(
-      failure_of([&] { IndexedSpans(index_of(build_index(image_input({zstd_frames(tar, kMiB)}))), 0); }),
-      "none");
+  const std::string tar = member_of("zeros", std::string(200'000, '\0')) + end_blocks();
+  const std::string blob = zstd_skippable(40 * kMiB) + zstd_frames(tar, SIZE_MAX / 2);
+  EXPECT_THAT(failure_of([&] { IndexedSpans(index_of(build_index(image_input({blob}))), 0); }),
+              AllOf(StartsWith("unsupported: layer sha256:"), HasSubstr("cannot be read at random: "),
+                    HasSubstr("as zstd with many frames")));
+}
+
+TEST(IndexedSpans, LongFramesAreCutIntoSpansThatAreDecodedTogether) {
+  const std::string tar = member_of("a", prose(1000)) + member_of("zeros", std::string(9 * kMiB, '\0')) + end_blocks();
+  const std::string blob = zstd_frames(tar.substr(0, 100'000), SIZE_MAX / 2) + zstd_frames(tar.substr(100'000), SIZE_MAX / 2);
+  const IndexedSpans spans(index_of(build_index(image_input({blob}))), 0);
+  ASSERT_EQ(spans.span_count(), 4u);
+  EXPECT_EQ(spans.group(0).count, 1u);
+  for (size_t i = 1; i < 4; ++i) {
+    const ByteRange output = spans.output(i);
+    EXPECT_EQ(spans.group(i).first, 1u);
+    EXPECT_EQ(spans.group(i).count, 3u);
+    EXPECT_TRUE(as_text(decode_and_verify(spans, i, blob)) == tar.substr(output.offset, output.length)) << i;
+  }
 }
 
 TEST(IndexedSpans, AnEmptyStreamHasNone) {

@@ -8,48 +8,18 @@
 #include <map>
 
 #include "source/fake_blob.h"
+#include "source/fake_store.h"
 #include "source/plain_spans.h"
 
 namespace erofs_oci {
 namespace {
 
 using testing::FakeBlob;
+using testing::FakeStore;
 using testing::pattern;
 using ::testing::HasSubstr;
 
 constexpr size_t kSize = 3 * kMiB;
-
-/// Keeps spans in memory, as the disk cache does on disk.
-class FakeStore : public SpanStore {
- public:
-  bool has(size_t span) const override {
-    MutexLock lock(mutex_);
-    return spans_.contains(span);
-  }
-  bool load(size_t span, MutableBytes out) override {
-    if (broken) return false;
-    MutexLock lock(mutex_);
-    ++loads;
-    std::ranges::copy(spans_.at(span), out.begin());
-    return true;
-  }
-  void keep(size_t span, SpanRef bytes) override {
-    MutexLock lock(mutex_);
-    spans_[span].assign(bytes->bytes().begin(), bytes->bytes().end());
-  }
-  void drop(size_t span) override {
-    MutexLock lock(mutex_);
-    spans_.erase(span);
-  }
-  std::vector<bool> kept() const override { return {}; }
-
-  std::atomic<int> loads{0};
-  std::atomic<bool> broken{false};
-
- private:
-  mutable Mutex mutex_;
-  std::map<size_t, std::vector<std::byte>> spans_ GUARDED_BY(mutex_);
-};
 
 /// A table that refuses what was kept, or finds what it decodes damaged.
 class PickySpans : public PlainSpans {

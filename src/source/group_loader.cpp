@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "source/group_loader.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <deque>
+
+#include "base/error.h"
+#include "index/blob_stream.h"
+
+namespace erofs_oci {
+namespace {
+
+/// So often a group is fetched before corrupt bytes are an error.
+constexpr int kFetchesOfCorruptData = 2;
+/// Without a store, so long the place in a group is kept for a reader who goes on from there.
+constexpr std::chrono::seconds kPatience{10};
+
+Error stopped() {
+  return Error(ErrorKind::unavailable, ECANCELED, "the daemon is stopping");
+}
+
+}  // namespace
+
+/// Buffers of spans that are being stored, few at a time: decoding waits for the disk, or most would not be
+/// stored.
+class GroupLoader::SpareSpans : public std::enable_shared_from_this<SpareSpans> {
+ public:
+  std::shared_ptr<Buffer> take(size_t size) {
+    {
+      MutexLock lock(mutex_);
+      while (taken_ == kSpansToStore) returned_.wait(mutex_);
+      ++taken_;
+    }
+    return {new Buffer(size), [self = shared_from_this()](Buffer* used) {
+              delete used;
+              MutexLock lock(self->mutex_);
+              --self->taken_;
+              self->returned_.notify_one();
+            }};
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar returned_;
+  size_t taken_ GUARDED_BY(mutex_) = 0;
+};
+
+/// One way through a group, from its start to where nobody needs more of it.
+class GroupLoader::Pass {
+ public:
+  Pass(GroupLoader& owner, std::shared_ptr<const Stream> stream, SpanGroup group)
+      : owner_(owner), stream_(std::move(stream)), spans_(*stream_->spans), group_(group) {}
+
+  void run() {
+    for (int fetches = 1;; ++fetches) {
+      try {
+        return run_once();
+      } catch (const Error& error) {
+        if (error.kind() == ErrorKind::corrupt && fetches < kFetchesOfCorruptData) continue;
+        return fail(error);
+      } catch (const std::bad_alloc&) {
+        return fail(Error(ErrorKind::system, ENOMEM, "no memory to decompress a layer that is one piece"));
+      }
+    }
+  }
+
+ private:
+  void run_once() {
+    const auto decoder = spans_.decode_group(group_.first);
+    BlobStream stored(*stream_->blob, spans_.stored(group_.first), kStoredPiece, Priority::foreground);
+    is_over_ = false;
+    begin_span(group_.first);
+    while (!is_over_) {
+      const Bytes piece = stored.next();
+      with_context(stream_->blob->name(), [&] {
+        if (piece.empty()) throw make_error(ErrorKind::corrupt, "ends before span {} does", span_);
+        decoder->feed(piece, [this](Bytes bytes) { consume(bytes); });
+      });
+    }
+  }
+
+  void begin_span(size_t span) {
+    span_ = span;
+    filled_ = 0;
+    length_ = spans_.output(span).length;
+    to_store_.reset();
+    if (!want_) want_ = owner_.take(*stream_, span, span + 1);  // one may be left of a fetch that was corrupt
+    if (!want_ && stream_->store && !stream_->store->has(span)) to_store_ = spare_span();
+  }
+
+  MutableBytes target() {
+    if (want_ && want_->span == span_) return want_->out;
+    return to_store_ ? to_store_->bytes() : MutableBytes();
+  }
+
+  void consume(Bytes bytes) {
+    while (!bytes.empty() && !is_over_) {
+      const Bytes part = bytes.first(std::min<uint64_t>(bytes.size(), length_ - filled_));
+      if (const MutableBytes out = target(); !out.empty())
+        std::memcpy(out.data() + filled_, part.data(), part.size());
+      filled_ += part.size();
+      bytes = bytes.subspan(part.size());
+      if (filled_ == length_) end_span();
+    }
+  }
+
+  void end_span() {
+    if (const MutableBytes out = target(); !out.empty()) {
+      spans_.verify(span_, out);
+      deliver();
+    }
+    is_over_ =
+        span_ + 1 == group_.end() || !owner_.is_wanted(*stream_, span_ + 1, group_.end(), is_storing());
+    if (!is_over_) begin_span(span_ + 1);
+  }
+
+  void deliver() {
+    const auto decoded = std::exchange(to_store_, nullptr);
+    if (decoded) {  // somebody may have asked meanwhile
+      want_ = owner_.take(*stream_, span_, span_ + 1);
+      if (want_) std::memcpy(want_->out.data(), decoded->bytes().data(), length_);
+    }
+    if (want_) {  // whoever loads it stores it as well
+      want_->done(std::nullopt);
+      want_.reset();
+    } else {
+      stream_->store->keep(span_, decoded);
+      given_.push_back(span_);
+    }
+  }
+
+  /// Those that were given before this one was free are stored, or it failed.
+  std::shared_ptr<Buffer> spare_span() {
+    auto spare = owner_.spare_->take(length_);
+    for (; given_.size() >= kSpansToStore; given_.pop_front())
+      if (!stream_->store->has(given_.front())) store_fails_ = true;
+    return spare;
+  }
+  bool is_storing() const { return stream_->store && !store_fails_; }
+
+  void fail(const Error& error) {
+    if (want_) want_->done(error);
+    want_.reset();
+    owner_.fail_group(stream_, group_, error);
+  }
+
+  GroupLoader& owner_;
+  const std::shared_ptr<const Stream> stream_;
+  const SpanTable& spans_;
+  const SpanGroup group_;
+  size_t span_ = 0;
+  uint64_t filled_ = 0;
+  uint64_t length_ = 0;
+  std::optional<Want> want_;
+  std::shared_ptr<Buffer> to_store_;
+  std::deque<size_t> given_;
+  bool store_fails_ = false;
+  bool is_over_ = false;
+};
+
+GroupLoader::GroupLoader() : spare_(std::make_shared<SpareSpans>()) {
+  thread_ = std::jthread([this] {
+    ::pthread_setname_np(::pthread_self(), "whole-fetch");
+    run();
+  });
+}
+
+GroupLoader::~GroupLoader() {
+  stop();
+}
+
+void GroupLoader::stop() {
+  std::list<Want> left;
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+    left.swap(wants_);
+    changed_.notify_all();
+  }
+  for (const Want& want : left) want.done(stopped());
+}
+
+void GroupLoader::load(std::shared_ptr<const Stream> stream, size_t span, MutableBytes out, GroupDone done) {
+  {
+    MutexLock lock(mutex_);
+    if (!stopping_) {
+      wants_.push_back({std::move(stream), span, out, std::move(done)});
+      changed_.notify_all();
+      return;
+    }
+  }
+  done(stopped());
+}
+
+void GroupLoader::run() {
+  SpanGroup group;
+  while (auto stream = next_group(group)) {
+    if (!find_kept(stream, group)) Pass(*this, std::move(stream), group).run();
+  }
+}
+
+/// Waits until one is wanted; null at the end.
+std::shared_ptr<const Stream> GroupLoader::next_group(SpanGroup& group) {
+  MutexLock lock(mutex_);
+  while (wants_.empty() && !stopping_) changed_.wait(mutex_);
+  if (stopping_) return nullptr;
+  group = wants_.front().stream->spans->group(wants_.front().span);
+  return wants_.front().stream;
+}
+
+/// What was passed by before somebody wanted it may have been stored. Whether there was any such.
+bool GroupLoader::find_kept(const std::shared_ptr<const Stream>& stream, SpanGroup group) {
+  if (!stream->store) return false;
+  bool any = false;
+  for (size_t span = group.first; span < group.end(); ++span) {
+    if (!stream->store->has(span)) continue;
+    auto want = take(*stream, span, span + 1);
+    if (!want) continue;
+    if (stream->store->load(span, want->out)) {
+      want->done(std::nullopt);
+      any = true;
+    } else {
+      MutexLock lock(mutex_);
+      wants_.push_front(*std::move(want));
+    }
+  }
+  return any;
+}
+
+/// The want of one of these spans, which is then the caller's to end.
+std::optional<GroupLoader::Want> GroupLoader::take(const Stream& stream, size_t first, size_t end) {
+  MutexLock lock(mutex_);
+  const auto found = std::ranges::find_if(wants_, [&](const Want& want) {
+    return want.stream->id == stream.id && want.span >= first && want.span < end;
+  });
+  if (found == wants_.end()) return std::nullopt;
+  std::optional<Want> want(std::move(*found));
+  wants_.erase(found);
+  return want;
+}
+
+/// Whether somebody needs spans [from, end): a reader, or, where no other group is waited for, the store, or
+/// a reader who comes within a while.
+bool GroupLoader::is_wanted(const Stream& stream, size_t from, size_t end, bool for_store) {
+  const auto patience = std::chrono::steady_clock::now() + kPatience;
+  MutexLock lock(mutex_);
+  for (;;) {
+    if (stopping_) return false;
+    if (std::ranges::any_of(wants_, [&](const Want& want) {
+          return want.stream->id == stream.id && want.span >= from && want.span < end;
+        })) {
+      return true;
+    }
+    if (!wants_.empty()) return false;
+    if (for_store) return true;
+    if (!changed_.wait_until(mutex_, patience)) return false;
+  }
+}
+
+/// Those who want it by another stream go on with that one's blob.
+void GroupLoader::fail_group(const std::shared_ptr<const Stream>& stream, SpanGroup group,
+                             const Error& error) {
+  std::list<Want> failed;
+  {
+    MutexLock lock(mutex_);
+    for (auto want = wants_.begin(); want != wants_.end();) {
+      const auto next = std::next(want);
+      if (want->stream == stream && want->span >= group.first && want->span < group.end())
+        failed.splice(failed.end(), wants_, want);
+      want = next;
+    }
+  }
+  for (const Want& want : failed) want.done(error);
+}
+
+}  // namespace erofs_oci

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "source/group_loader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "index/building.h"
+#include "source/fake_blob.h"
+#include "source/fake_store.h"
+#include "source/indexed_spans.h"
+#include "source/span_loader.h"
+
+namespace erofs_oci {
+namespace {
+
+using namespace testing;
+using ::testing::HasSubstr;
+
+/// A layer that is one zstd frame of three spans, the last of them short.
+struct Layer {
+  std::string tar = member_of("big", prose(10 * kMiB)) + end_blocks();
+  std::string blob = zstd_frames(tar, SIZE_MAX / 2);
+  std::shared_ptr<const ImageIndex> index =
+      std::make_shared<ImageIndex>(fd_of(build_index(image_input({blob}))), "x.index");
+};
+const Layer& layer() {
+  static const Layer made;
+  return made;
+}
+
+class GroupLoaderTest : public ::testing::Test {
+ protected:
+  static std::shared_ptr<FakeBlob> make_blob() {
+    const Bytes bytes = as_bytes(layer().blob);
+    return std::make_shared<FakeBlob>(std::vector<std::byte>(bytes.begin(), bytes.end()));
+  }
+  std::shared_ptr<const Stream> make_stream(std::shared_ptr<FakeBlob> blob,
+                                            std::shared_ptr<FakeStore> store = nullptr) {
+    return std::make_shared<const Stream>(std::move(blob), std::make_unique<IndexedSpans>(layer().index, 0),
+                                          layer().index->digest(), std::move(store));
+  }
+
+  std::future<SpanResult> start(const std::shared_ptr<const Stream>& stream, size_t span) {
+    auto promise = std::make_shared<std::promise<SpanResult>>();
+    loader_.load(stream, span, Priority::foreground,
+                 [promise](SpanResult result) { promise->set_value(std::move(result)); });
+    return promise->get_future();
+  }
+  /// Whether it came and is right.
+  static bool is_right(const Stream& stream, size_t span, const SpanResult& result) {
+    const ByteRange place = stream.spans->output(span);
+    return result.span && as_text(result.span->bytes()) == layer().tar.substr(place.offset, place.length);
+  }
+  void wait_for_reads() const {
+    while (blob_->reads == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  static void wait_until_kept(const FakeStore& store, size_t spans) {
+    for (size_t span = 0; span < spans; ++span)
+      while (!store.has(span)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+
+  std::shared_ptr<FakeBlob> blob_ = make_blob();
+  std::shared_ptr<FakeStore> store_ = std::make_shared<FakeStore>();
+  WorkerPool workers_{2};
+  MemoryBound memory_{64 * kMiB};
+  SpanLoader loader_{memory_, workers_};
+};
+
+TEST_F(GroupLoaderTest, AFrameIsOneGroupOfSpans) {
+  const auto stream = make_stream(blob_);
+  ASSERT_EQ(stream->spans->span_count(), 3u);
+  for (size_t span = 0; span < 3; ++span) {
+    EXPECT_EQ(stream->spans->group(span).first, 0u);
+    EXPECT_EQ(stream->spans->group(span).count, 3u);
+    EXPECT_EQ(stream->spans->stored(span), (ByteRange{0, layer().blob.size()}));
+  }
+}
+
+TEST_F(GroupLoaderTest, SpansComeInAnyOrderWithoutAStore) {
+  const auto stream = make_stream(blob_);
+  for (const size_t span : {2, 0, 1}) EXPECT_TRUE(is_right(*stream, span, start(stream, span).get())) << span;
+}
+
+TEST_F(GroupLoaderTest, ASequentialReaderWithoutAStoreFetchesOnce) {
+  const auto stream = make_stream(blob_);
+  for (size_t span = 0; span < 3; ++span)
+    EXPECT_TRUE(is_right(*stream, span, start(stream, span).get())) << span;
+  EXPECT_EQ(blob_->bytes, layer().blob.size());
+}
+
+TEST_F(GroupLoaderTest, OneReadStoresAllOfIt) {
+  const auto stream = make_stream(blob_, store_);
+  EXPECT_TRUE(is_right(*stream, 0, start(stream, 0).get()));
+  wait_until_kept(*store_, 3);
+  EXPECT_EQ(blob_->bytes, layer().blob.size());
+  for (size_t span = 1; span < 3; ++span)
+    EXPECT_TRUE(is_right(*stream, span, start(stream, span).get())) << span;
+  EXPECT_EQ(blob_->bytes, layer().blob.size());
+}
+
+TEST_F(GroupLoaderTest, WhoAsksTogetherFetchesOnce) {
+  blob_->held = true;
+  const auto stream = make_stream(blob_);
+  std::vector<std::future<SpanResult>> loads;
+  for (const size_t span : {0, 1, 2, 1}) loads.push_back(start(stream, span));
+  blob_->release();
+  size_t at = 0;
+  for (const size_t span : {0, 1, 2, 1}) EXPECT_TRUE(is_right(*stream, span, loads[at++].get())) << span;
+  EXPECT_EQ(blob_->bytes, layer().blob.size());
+}
+
+TEST_F(GroupLoaderTest, CorruptBytesAreFetchedOnceMore) {
+  const auto stream = make_stream(blob_);
+  blob_->altered = 1;
+  EXPECT_TRUE(is_right(*stream, 1, start(stream, 1).get()));
+  blob_->altered = 1000;
+  const auto other = make_stream(blob_);
+  const SpanResult failed = start(other, 0).get();
+  ASSERT_TRUE(failed.error);
+  EXPECT_EQ(failed.error->kind(), ErrorKind::corrupt);
+  EXPECT_THAT(failed.error->what(), HasSubstr("fake blob"));
+}
+
+TEST_F(GroupLoaderTest, AFetchThatFailsFailsOnlyThoseOfItsStream) {
+  const auto good_blob = make_blob();
+  const auto bad = make_stream(blob_);
+  const auto good = make_stream(good_blob);
+  blob_->held = true;
+  auto failing = start(bad, 0);
+  auto other = start(good, 1);
+  wait_for_reads();
+  blob_->release(Error(ErrorKind::unavailable, "away"));
+  EXPECT_TRUE(failing.get().error);
+  EXPECT_TRUE(is_right(*good, 1, other.get()));
+}
+
+TEST_F(GroupLoaderTest, StoppingFailsWhoWaits) {
+  blob_->held = true;
+  const auto stream = make_stream(blob_);
+  auto first = start(stream, 0);
+  wait_for_reads();
+  auto second = start(stream, 2);
+  loader_.stop();
+  EXPECT_TRUE(second.get().error);
+  blob_->release(Error(ErrorKind::unavailable, "the engine has ended"));
+  EXPECT_TRUE(first.get().error);
+}
+
+}  // namespace
+}  // namespace erofs_oci
