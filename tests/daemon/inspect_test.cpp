@@ -139,7 +139,7 @@ TEST_F(InspectTest, ZstdOfOneFrameIsFetchedAsAWhole) {
   }
   EXPECT_EQ(look(of_file("tar:", one)).layers[0].access, LayerAccess::whole);
   EXPECT_EQ(look(of_file("tar:", many)).layers[0].access, LayerAccess::at_frames);
-  EXPECT_EQ(look(of_file("tar:", many)).layers[0].spans, 2u);
+  EXPECT_EQ(look(of_file("tar:", many)).layers[0].spans, 3u) << "the second frame is cut in two";
 }
 
 TEST_F(InspectTest, OfALocalFileItSaysWhatIsInIt) {
