@@ -11,8 +11,8 @@ LocalFile::LocalFile(UniqueFd file, std::string name, WorkerPool& workers)
       workers_(workers),
       size_bytes_(static_cast<uint64_t>(stat_fd(file_.get(), name_).st_size)) {}
 
-void LocalFile::read(ByteRange range, MutableBytes out, Priority, RangeDone done) {
-  workers_.post([this, range, out, done = std::move(done)] {
+void LocalFile::read(ByteRange range, MutableBytes out, Priority priority, RangeDone done) {
+  workers_.post(priority, [this, range, out, done = std::move(done)] {
     std::optional<Error> error;
     try {
       pread_exactly(file_.get(), range.offset, out, name_);

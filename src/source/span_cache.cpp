@@ -14,10 +14,16 @@ SpanRef SpanCache::find(SpanKey key) {
   return found->second->span;
 }
 
-void SpanCache::insert(SpanKey key, SpanRef span, bool ahead) {
+void SpanCache::insert(SpanKey key, SpanRef span, Reason reason) {
+  const bool ahead = reason == Reason::ahead;
   if (ahead) ahead_bytes_ += span->size();
-  entries_.push_front({key, std::move(span), ahead});
-  index_[key] = entries_.begin();
+  const auto place = reason == Reason::prefetch ? entries_.end() : entries_.begin();
+  index_[key] = entries_.insert(place, {key, std::move(span), ahead});
+}
+
+SpanRef SpanCache::peek(SpanKey key) const {
+  const auto found = index_.find(key);
+  return found == index_.end() ? nullptr : found->second->span;
 }
 
 std::vector<SpanRef> SpanCache::evict(uint64_t wanted) {

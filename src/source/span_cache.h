@@ -34,8 +34,15 @@ class SpanCache {
  public:
   /// The span, now the most recently used, or null.
   SpanRef find(SpanKey key);
-  /// `ahead`: nobody has asked for it yet.
-  void insert(SpanKey key, SpanRef span, bool ahead = false);
+  /// Why a span comes in.
+  enum class Reason {
+    asked_for,
+    ahead,     ///< nobody has asked for it yet; counted as ahead_bytes()
+    prefetch,  ///< it was to be put on disk, and is the first to go
+  };
+  void insert(SpanKey key, SpanRef span, Reason reason = Reason::asked_for);
+  /// As find(), but it is no use of it.
+  SpanRef peek(SpanKey key) const;
   bool contains(SpanKey key) const { return index_.contains(key); }
   /// Bytes of spans that nobody has asked for yet.
   uint64_t ahead_bytes() const { return ahead_bytes_; }

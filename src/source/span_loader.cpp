@@ -21,7 +21,10 @@ struct SpanLoader::Load {
   std::shared_ptr<const Stream> stream;
   size_t span;
   Priority priority;
-  std::vector<Waiter> waiters;  // guarded by the loader's mutex_
+  std::vector<Waiter> waiters;         // guarded by the loader's mutex_, as the next two
+  std::vector<PrefetchDone> prefetch;  // told once the memory of the span can be had again
+  bool ahead = false;                  // nobody has asked for it yet
+  LoadedAhead loaded_ahead;
   std::shared_ptr<Buffer> stored;
   std::shared_ptr<Buffer> output;
   int fetches = 0;
@@ -73,12 +76,12 @@ void SpanLoader::load(const std::shared_ptr<const Stream>& stream, size_t span, 
     if (!cached) {
       std::shared_ptr<Load>& entry = loads_[key];
       if (entry) {
-        if (entry->waiters.empty()) loading_ahead_ -= stream->spans->output(span).length;
-        entry->waiters.push_back({stream, priority, std::move(done)});
+        end_ahead(*entry);
+        add_waiter(*entry, {stream, priority, std::move(done)});
         return;
       }
       entry = load = std::make_shared<Load>();
-      load->waiters.push_back({stream, priority, std::move(done)});
+      add_waiter(*load, {stream, priority, std::move(done)});
       ++unfinished_;
     }
   }
@@ -87,6 +90,15 @@ void SpanLoader::load(const std::shared_ptr<const Stream>& stream, size_t span, 
   load->span = span;
   load->priority = priority;
   reserve(load);
+}
+
+void SpanLoader::add_waiter(Load& load, Waiter waiter) {
+  if (waiter.priority == Priority::foreground) ++waited_for_;
+  load.waiters.push_back(std::move(waiter));
+}
+
+void SpanLoader::end_ahead(Load& load) {
+  if (std::exchange(load.ahead, false)) loading_ahead_ -= load.stream->spans->output(load.span).length;
 }
 
 void SpanLoader::reserve(const std::shared_ptr<Load>& load) {
@@ -105,7 +117,7 @@ bool SpanLoader::may_load_ahead(SpanKey key, uint64_t bytes) {
          cache_.ahead_bytes() + loading_ahead_ + bytes <= memory_.limit() / kAheadShare;
 }
 
-void SpanLoader::load_ahead(const std::shared_ptr<const Stream>& stream, size_t span) {
+void SpanLoader::load_ahead(const std::shared_ptr<const Stream>& stream, size_t span, LoadedAhead loaded) {
   if (stopping_ || stream->spans->damage(span)) return;
   // A group is decoded as far as it is wanted, or all of it: that is ahead enough.
   if (stream->spans->group(span).count > 1 && !(stream->store && stream->store->has(span))) return;
@@ -122,6 +134,8 @@ void SpanLoader::load_ahead(const std::shared_ptr<const Stream>& stream, size_t 
   load->stream = stream;
   load->span = span;
   load->priority = Priority::read_ahead;
+  load->ahead = true;
+  load->loaded_ahead = std::move(loaded);
   {
     MutexLock lock(mutex_);
     if (!may_load_ahead(key, bytes)) return;
@@ -130,6 +144,41 @@ void SpanLoader::load_ahead(const std::shared_ptr<const Stream>& stream, size_t 
     ++unfinished_;
   }
   start(load, std::move(*reservation));
+}
+
+bool SpanLoader::prefetch(const std::shared_ptr<const Stream>& stream, size_t span, PrefetchDone done,
+                          LoadedAhead loaded) {
+  const SpanKey key{stream->id, span};
+  SpanRef cached;
+  {
+    MutexLock lock(mutex_);
+    cached = cache_.peek(key);
+  }
+  if (cached) {
+    stream->store->keep(span, told_when_free(lend(std::move(cached)), {std::move(done)}));
+    return true;
+  }
+  std::optional<Reservation> reservation =
+      memory_.try_reserve(MemoryBound::Kind::span, memory_for(*stream, span));
+  if (!reservation) return false;
+  auto load = std::make_shared<Load>();
+  load->stream = stream;
+  load->span = span;
+  load->priority = Priority::prefetch;
+  load->loaded_ahead = std::move(loaded);
+  {
+    MutexLock lock(mutex_);
+    std::shared_ptr<Load>& entry = loads_[key];
+    const bool is_first = !entry;
+    if (is_first) {
+      entry = load;
+      ++unfinished_;
+    }
+    entry->prefetch.push_back(std::move(done));
+    if (!is_first) return true;
+  }
+  start(load, std::move(*reservation));
+  return true;
 }
 
 void SpanLoader::start(const std::shared_ptr<Load>& load, Reservation reservation) {
@@ -141,7 +190,8 @@ void SpanLoader::start(const std::shared_ptr<Load>& load, Reservation reservatio
     return finish(load, error);
   }
   const auto& store = load->stream->store;
-  if (store && store->has(load->span)) return workers_.post([this, load] { load_kept(load); });
+  if (store && store->has(load->span))
+    return workers_.post(load->priority, [this, load] { load_kept(load); });
   fetch(load);
 }
 
@@ -166,7 +216,7 @@ void SpanLoader::fetch(const std::shared_ptr<Load>& load) {
                            [this, load](std::optional<Error> error) {
                              if (error || (load->direct() && !load->stream->spans->has_digests()))
                                return finish(load, std::move(error));
-                             workers_.post([this, load] { decode(load); });
+                             workers_.post(load->priority, [this, load] { decode(load); });
                            });
 }
 
@@ -209,15 +259,20 @@ void SpanLoader::finish(const std::shared_ptr<Load>& load, std::optional<Error> 
   load->output.reset();
   SpanRef span = lend(output);
   std::vector<Waiter> waiters;
+  std::vector<PrefetchDone> prefetch;
   std::shared_ptr<Load> next;
   {
     MutexLock lock(mutex_);
     waiters.swap(load->waiters);
-    const bool ahead = waiters.empty();
-    if (ahead) loading_ahead_ -= load->stream->spans->output(load->span).length;
-    const bool wanted = !ahead || uses_.contains(load->stream->id);
-    if (output && wanted) cache_.insert(load->key(), std::move(output), ahead);
-    if (error) next = load_for_others(*load, waiters);
+    prefetch.swap(load->prefetch);
+    using enum SpanCache::Reason;
+    const SpanCache::Reason reason = !waiters.empty() ? asked_for
+                                     : load->ahead    ? ahead
+                                                      : SpanCache::Reason::prefetch;
+    end_ahead(*load);
+    const bool wanted = !waiters.empty() || uses_.contains(load->stream->id);
+    if (output && wanted) cache_.insert(load->key(), std::move(output), reason);
+    if (error) next = load_for_others(*load, *error, waiters);
     if (next) {
       loads_[next->key()] = next;
       ++unfinished_;
@@ -226,7 +281,17 @@ void SpanLoader::finish(const std::shared_ptr<Load>& load, std::optional<Error> 
     }
   }
   if (next) reserve(next);
-  for (Waiter& waiter : waiters) waiter.done({span, error});
+  if (!error && load->loaded_ahead) load->loaded_ahead();
+  if (!prefetch.empty() && error) {
+    for (const PrefetchDone& done : prefetch) done(error);
+  } else if (!prefetch.empty()) {
+    span = told_when_free(std::move(span), std::move(prefetch));
+  }
+  const SpanOrigin origin = load->fetches == 0 ? SpanOrigin::disk : SpanOrigin::fetched;
+  for (Waiter& waiter : waiters) {
+    if (waiter.priority == Priority::foreground) --waited_for_;
+    waiter.done({span, error, origin});
+  }
   if (span && load->fetches != 0 && load->stream->store) load->stream->store->keep(load->span, span);
   waiters.clear();  // may hold the last reference to a device, which forgets its spans here
   span.reset();
@@ -235,11 +300,14 @@ void SpanLoader::finish(const std::shared_ptr<Load>& load, std::optional<Error> 
   load_finished_.notify_all();
 }
 
-/// Takes those out of `waiters` who asked by another stream than the one that failed; null where there are none.
-std::shared_ptr<SpanLoader::Load> SpanLoader::load_for_others(const Load& failed,
+/// Takes those out of `waiters` who asked by another stream than the one that failed, or came to one that had
+/// been asked for ahead of them and waited in vain for the registry; null where there are none.
+std::shared_ptr<SpanLoader::Load> SpanLoader::load_for_others(const Load& failed, const Error& error,
                                                               std::vector<Waiter>& waiters) {
-  const auto others = std::ranges::stable_partition(
-      waiters, [&](const Waiter& waiter) { return waiter.stream == failed.stream; });
+  const bool was_away = error.kind() == ErrorKind::unavailable && error.errno_value() != ECANCELED;
+  const auto others = std::ranges::stable_partition(waiters, [&](const Waiter& waiter) {
+    return waiter.stream == failed.stream && !(was_away && waiter.priority < failed.priority);
+  });
   if (others.empty()) return nullptr;
   auto load = std::make_shared<Load>();
   load->stream = others.front().stream;
@@ -258,6 +326,15 @@ SpanRef SpanLoader::lend(SpanRef span) {
   return {buffer, [memory = &memory_, span = std::move(span)](const Buffer*) mutable {
             span.reset();
             memory->retry();
+          }};
+}
+
+/// The span as another reference, whose last owner's end is told.
+SpanRef SpanLoader::told_when_free(SpanRef span, std::vector<PrefetchDone> prefetch) {
+  const Buffer* buffer = span.get();
+  return {buffer, [span = std::move(span), prefetch = std::move(prefetch)](const Buffer*) mutable {
+            span.reset();
+            for (const PrefetchDone& done : prefetch) done(std::nullopt);
           }};
 }
 

@@ -17,18 +17,27 @@
 
 namespace erofs_oci {
 
+/// Where a span was found.
+enum class SpanOrigin : uint8_t { memory, disk, fetched };
+
 /// A loaded span, or why there is none.
 struct SpanResult {
   SpanRef span;
   std::optional<Error> error;
+  SpanOrigin origin = SpanOrigin::memory;
 };
 
 /// Called exactly once, on any thread; must not block or throw.
 using SpanDone = std::function<void(SpanResult)>;
+/// Called exactly once, on any thread; must not block or throw.
+using PrefetchDone = std::function<void(const std::optional<Error>&)>;
+/// Called where a load that nobody waited for brought a span, on any thread; must not block or throw.
+using LoadedAhead = std::function<void()>;
 
-/// Loads spans: memory, else the stream's store, else fetch, decode, remember. One load a span at a time, however
-/// many ask, over all streams of the same content; where it fails, those who asked by another stream go on with that
-/// one's blob. Thread-safe.
+/// Loads spans: memory, else the stream's store, else fetch, decode, remember. One load a span at a time,
+/// however many ask, over all streams of the same content; where it fails, those who asked by another stream
+/// go on with that one's blob; readers who joined what was loaded ahead of them begin anew where the registry
+/// was away. Thread-safe.
 ///
 /// Streams' blobs call back into it. To end it: stop(), then end what the blobs read with, then destroy it.
 class SpanLoader {
@@ -46,7 +55,13 @@ class SpanLoader {
   void load(const std::shared_ptr<const Stream>& stream, size_t span, Priority priority, SpanDone done);
   /// Sees to it that the span comes into memory, where that costs nobody anything: memory is free for it, and
   /// less than a quarter of the bound holds what was loaded so and not asked for since.
-  void load_ahead(const std::shared_ptr<const Stream>& stream, size_t span);
+  void load_ahead(const std::shared_ptr<const Stream>& stream, size_t span, LoadedAhead loaded = {});
+  /// Brings the span, which its stream's store does not have, there, after all others. False where memory is
+  /// short for it now. `done` once it has been handed to the store and its memory can be had again.
+  bool prefetch(const std::shared_ptr<const Stream>& stream, size_t span, PrefetchDone done,
+                LoadedAhead loaded = {});
+  /// Whether any reader waits for a load.
+  bool is_waited_for() const { return waited_for_ != 0; }
   /// Keeps the spans of a stream in memory, until as many calls of drop().
   void use(const Stream& stream);
   /// Forgets the spans of a stream, unless another use() of its content lasts.
@@ -64,6 +79,8 @@ class SpanLoader {
 
   static uint64_t memory_for(const Stream& stream, size_t span);
   bool may_load_ahead(SpanKey key, uint64_t bytes) REQUIRES(mutex_);
+  void add_waiter(Load& load, Waiter waiter) REQUIRES(mutex_);
+  void end_ahead(Load& load) REQUIRES(mutex_);
   void reserve(const std::shared_ptr<Load>& load);
   void start(const std::shared_ptr<Load>& load, Reservation reservation);
   void fetch(const std::shared_ptr<Load>& load);
@@ -71,10 +88,12 @@ class SpanLoader {
   void load_kept(const std::shared_ptr<Load>& load);
   void decode(const std::shared_ptr<Load>& load);
   void forget_damaged(const Load& load);
-  static std::shared_ptr<Load> load_for_others(const Load& failed, std::vector<Waiter>& waiters);
+  static std::shared_ptr<Load> load_for_others(const Load& failed, const Error& error,
+                                               std::vector<Waiter>& waiters);
   void finish(const std::shared_ptr<Load>& load, std::optional<Error> error);
   bool evict(uint64_t wanted);
   SpanRef lend(SpanRef span);
+  static SpanRef told_when_free(SpanRef span, std::vector<PrefetchDone> prefetch);
 
   MemoryBound& memory_;
   WorkerPool& workers_;
@@ -82,6 +101,7 @@ class SpanLoader {
   std::atomic<bool> stopping_{false};
   Mutex mutex_;
   CondVar load_finished_;
+  std::atomic<size_t> waited_for_{0};         // waiters of foreground priority
   size_t unfinished_ GUARDED_BY(mutex_) = 0;  // loads whose waiters have not all been told
   SpanCache cache_ GUARDED_BY(mutex_);
   uint64_t loading_ahead_ GUARDED_BY(mutex_) = 0;  // bytes of output that nobody has asked for yet

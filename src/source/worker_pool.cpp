@@ -3,9 +3,12 @@
 
 #include <pthread.h>
 
+#include <algorithm>
+#include <utility>
+
 namespace erofs_oci {
 
-WorkerPool::WorkerPool(size_t threads) {
+WorkerPool::WorkerPool(size_t threads) : prefetches_allowed_(std::max<size_t>(threads, 2) - 1) {
   for (size_t i = 0; i < threads; ++i) {
     threads_.emplace_back([this] {
       ::pthread_setname_np(::pthread_self(), "inflate");
@@ -22,25 +25,48 @@ WorkerPool::~WorkerPool() {
   changed_.notify_all();
 }
 
-void WorkerPool::post(std::function<void()> task) {
+void WorkerPool::post(Priority priority, Task task) {
   {
     MutexLock lock(mutex_);
-    tasks_.push_back(std::move(task));
+    queues_[static_cast<size_t>(priority)].push_back(std::move(task));
   }
   changed_.notify_one();
 }
 
-void WorkerPool::run() {
+/// Of the queue whose next task is to start; nullopt where none may start now.
+std::optional<Priority> WorkerPool::next() const {
+  for (const Priority priority : {Priority::foreground, Priority::read_ahead, Priority::prefetch}) {
+    if (queues_[static_cast<size_t>(priority)].empty()) continue;
+    if (priority == Priority::prefetch && prefetches_ >= prefetches_allowed_) continue;
+    return priority;
+  }
+  return std::nullopt;
+}
+
+/// The next task, once there is one; nullopt at the end.
+std::optional<WorkerPool::Started> WorkerPool::take() {
+  MutexLock lock(mutex_);
   for (;;) {
-    std::function<void()> task;
-    {
-      MutexLock lock(mutex_);
-      while (tasks_.empty() && !stopping_) changed_.wait(mutex_);
-      if (tasks_.empty()) return;
-      task = std::move(tasks_.front());
-      tasks_.pop_front();
+    if (const auto priority = next()) {
+      auto& queue = queues_[static_cast<size_t>(*priority)];
+      Started started{std::move(queue.front()), *priority};
+      queue.pop_front();
+      if (*priority == Priority::prefetch) ++prefetches_;
+      return started;
     }
-    task();
+    if (stopping_ && std::ranges::all_of(queues_, [](const auto& queue) { return queue.empty(); }))
+      return std::nullopt;
+    changed_.wait(mutex_);
+  }
+}
+
+void WorkerPool::run() {
+  while (auto started = take()) {
+    started->task();
+    if (started->priority != Priority::prefetch) continue;
+    MutexLock lock(mutex_);
+    --prefetches_;
+    changed_.notify_all();  // another may start now, or all have ended
   }
 }
 

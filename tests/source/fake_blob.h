@@ -23,6 +23,10 @@ class FakeBlob : public RangeReader {
 
   void read(ByteRange range, MutableBytes out, Priority, RangeDone done) override {
     ++reads;
+    {
+      MutexLock lock(mutex_);
+      offsets_.push_back(range.offset);
+    }
     bytes += range.length;
     if (failures > 0) {
       --failures;
@@ -50,6 +54,12 @@ class FakeBlob : public RangeReader {
     }
   }
 
+  /// Of the reads, in their order.
+  std::vector<uint64_t> offsets() const {
+    MutexLock lock(mutex_);
+    return offsets_;
+  }
+
   std::atomic<int> reads{0};
   std::atomic<uint64_t> bytes{0};
   std::atomic<int> failures{0};
@@ -64,7 +74,8 @@ class FakeBlob : public RangeReader {
   }
 
   std::vector<std::byte> data_;
-  Mutex mutex_;
+  mutable Mutex mutex_;
+  std::vector<uint64_t> offsets_ GUARDED_BY(mutex_);
   std::deque<RangeDone> waiting_ GUARDED_BY(mutex_);
 };
 

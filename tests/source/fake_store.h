@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "base/mutex.h"
@@ -26,8 +27,10 @@ class FakeStore : public SpanStore {
     return true;
   }
   void keep(size_t span, SpanRef bytes) override {
+    if (full) return;
     MutexLock lock(mutex_);
     spans_[span].assign(bytes->bytes().begin(), bytes->bytes().end());
+    if (holds) held_ = std::move(bytes);
   }
   void drop(size_t span) override {
     MutexLock lock(mutex_);
@@ -35,10 +38,16 @@ class FakeStore : public SpanStore {
   }
   std::vector<bool> kept() const override { return {}; }
 
+  /// As once a span has been written.
+  void let_go() { held_.reset(); }
+
+  std::atomic<bool> holds{false};
   std::atomic<int> loads{0};
   std::atomic<bool> broken{false};
+  std::atomic<bool> full{false};
 
  private:
+  SpanRef held_;
   mutable Mutex mutex_;
   std::map<size_t, std::vector<std::byte>> spans_ GUARDED_BY(mutex_);
 };

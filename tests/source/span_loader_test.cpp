@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <future>
-#include <map>
 
 #include "source/fake_blob.h"
 #include "source/fake_store.h"
@@ -16,8 +15,8 @@ namespace {
 
 using testing::FakeBlob;
 using testing::FakeStore;
-using testing::pattern;
 using ::testing::HasSubstr;
+using testing::pattern;
 
 constexpr size_t kSize = 3 * kMiB;
 
@@ -118,6 +117,79 @@ TEST_F(SpanLoaderTest, MemoryIsKeptAsLongAsADeviceUsesTheContent) {
   EXPECT_TRUE(loader_.find(*two, 0));
   loader_.drop(*two);
   EXPECT_FALSE(loader_.find(*two, 0));
+}
+
+TEST_F(SpanLoaderTest, PrefetchBringsASpanToTheStore) {
+  const auto of = stream(blob_, content_);
+  bool done = false;
+  EXPECT_TRUE(loader_.prefetch(of, 1, [&](const auto& error) { done = !error; }));
+  EXPECT_TRUE(done);
+  EXPECT_TRUE(store_->has(1));
+  EXPECT_EQ(memory_.used(), 0u) << "no device uses it";
+}
+
+TEST_F(SpanLoaderTest, PrefetchIsDoneOnceTheStoreHasLetGoOfTheSpan) {
+  const auto of = stream(blob_, content_);
+  store_->holds = true;
+  bool done = false;
+  loader_.prefetch(of, 1, [&](const auto&) { done = true; });
+  EXPECT_FALSE(done);
+  store_->let_go();
+  EXPECT_TRUE(done);
+}
+
+TEST_F(SpanLoaderTest, PrefetchOfWhatMemoryHoldsFetchesNothing) {
+  const auto of = stream(blob_, content_);
+  loader_.use(*of);
+  start(of, 1).get();
+  store_->drop(1);
+  bool done = false;
+  EXPECT_TRUE(loader_.prefetch(of, 1, [&](const auto&) { done = true; }));
+  EXPECT_TRUE(done);
+  EXPECT_TRUE(store_->has(1));
+  EXPECT_EQ(blob_->reads, 1);
+  loader_.drop(*of);
+}
+
+TEST_F(SpanLoaderTest, WhatWasPrefetchedIsTheFirstToGo) {
+  MemoryBound memory(2 * kMiB);
+  SpanLoader loader(memory, workers_);
+  const auto of = stream(blob_, content_);
+  loader.use(*of);
+  const auto load = [&](size_t span) {
+    loader.load(of, span, Priority::foreground, [](const SpanResult&) {});
+  };
+  load(0);
+  loader.prefetch(of, 1, [](const auto&) {});
+  load(2);
+  EXPECT_TRUE(loader.find(*of, 0));
+  EXPECT_FALSE(loader.find(*of, 1));
+  EXPECT_TRUE(loader.find(*of, 2));
+  loader.drop(*of);
+}
+
+TEST_F(SpanLoaderTest, PrefetchDoesNotWaitForMemory) {
+  MemoryBound memory(kMiB);
+  SpanLoader loader(memory, workers_);
+  blob_->held = true;
+  loader.load(stream(blob_, content_), 0, Priority::foreground, [](const SpanResult&) {});
+  EXPECT_FALSE(loader.prefetch(stream(blob_, content_), 1, [](const auto&) { FAIL(); }));
+  blob_->release();
+}
+
+TEST_F(SpanLoaderTest, AReaderOutlastsTheRegistrysAbsenceThatEndsAPrefetch) {
+  blob_->held = true;
+  const auto of = stream(blob_, content_);
+  std::optional<Error> end;
+  loader_.prefetch(of, 0, [&](const auto& error) { end = error; });
+  EXPECT_FALSE(loader_.is_waited_for());
+  auto reader = start(of, 0);
+  EXPECT_TRUE(loader_.is_waited_for());
+  blob_->release(Error(ErrorKind::unavailable, ETIMEDOUT, "the registry is away"));
+  ASSERT_TRUE(end);
+  expect_data(reader.get(), 0);
+  EXPECT_EQ(blob_->reads, 2);
+  EXPECT_FALSE(loader_.is_waited_for());
 }
 
 }  // namespace
