@@ -19,6 +19,16 @@ DeviceCoverage::DeviceCoverage(std::shared_ptr<const MappedDevice> device) : dev
   }
 }
 
+std::vector<SpanPlace> DeviceCoverage::spans() const {
+  std::vector<SpanPlace> places;
+  for (uint32_t stream = 0; stream < wanted_.size(); ++stream) {
+    for (uint32_t span = 0; span < wanted_[stream].size(); ++span) {
+      if (wanted_[stream][span]) places.push_back({stream, span});
+    }
+  }
+  return places;
+}
+
 DeviceCoverage::Bytes DeviceCoverage::now() const {
   Bytes bytes;
   const auto& streams = device_->streams();

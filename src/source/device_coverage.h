@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "source/mapped_device.h"
+#include "source/span_place.h"
 
 namespace erofs_oci {
 
@@ -21,6 +22,8 @@ class DeviceCoverage {
 
   /// Of the spans that the device's map leads to: others are never read. Zeros where no stream has a store.
   Bytes now() const;
+  /// These spans, in the order of the streams.
+  std::vector<SpanPlace> spans() const;
 
  private:
   const std::shared_ptr<const MappedDevice> device_;

@@ -72,8 +72,10 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
   const Stream& stream(const Piece& piece) const { return *device_->parts_.streams[piece.target]; }
 
   void start_inside_span(SpanPart part) {
-    device_->loader_.load(device_->parts_.streams[pieces_.front().target], part.span, Priority::foreground,
-                          [self = shared_from_this(), part](SpanResult result) {
+    const SpanPlace place{pieces_.front().target, static_cast<uint32_t>(part.span)};
+    device_->loader_.load(device_->parts_.streams[place.stream], part.span, Priority::foreground,
+                          [self = shared_from_this(), part, place](SpanResult result) {
+                            self->device_->note(place, self->begin_, result);
                             if (result.error) return self->fail(*result.error);
                             const Bytes bytes = result.span->bytes().subspan(part.offset_in_span, part.length);
                             self->done_({0, {{bytes, std::move(result.span)}}});
@@ -104,11 +106,14 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
     ByteRange rest = piece.range;
     while (!rest.empty()) {
       const SpanPart part = first_part(*stream(piece).spans, rest);
+      const SpanPlace place{piece.target, static_cast<uint32_t>(part.span)};
       ++parts_under_way_;
-      device_->loader_.load(device_->parts_.streams[piece.target], part.span, Priority::foreground,
-                            [self = shared_from_this(), part, to = out.first(part.length)](SpanResult result) {
-                              self->span_arrived(part, to, result);
-                            });
+      device_->loader_.load(
+          device_->parts_.streams[piece.target], part.span, Priority::foreground,
+          [self = shared_from_this(), part, place, to = out.first(part.length)](SpanResult result) {
+            self->device_->note(place, self->begin_, result);
+            self->span_arrived(part, to, result);
+          });
       out = out.subspan(part.length);
       rest = ByteRange::from_to(rest.offset + part.length, rest.end());
     }
@@ -159,6 +164,7 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
   const ByteRange range_;
   const std::vector<Piece> pieces_;
   const ReadDone done_;
+  const AccessRecord::Clock::time_point begin_ = AccessRecord::Clock::now();
   std::shared_ptr<Buffer> reply_;
   std::atomic<size_t> parts_under_way_{1};  // one for fill() itself
   Mutex mutex_;
@@ -213,7 +219,12 @@ void MappedDevice::read_ahead(const std::vector<Piece>& pieces) {
     ahead = ahead.intersect({0, spans.stream_size()});
     if (ahead.empty()) continue;
     const size_t last = spans.find(ahead.end() - 1);
-    for (size_t span = spans.find(ahead.offset); span <= last; ++span) loader_.load_ahead(stream, span);
+    for (size_t span = spans.find(ahead.offset); span <= last; ++span) {
+      loader_.load_ahead(
+          stream, span,
+          [record = record_, place = SpanPlace{piece.target, static_cast<uint32_t>(span)},
+           begin = AccessRecord::Clock::now()] { record->note(place, AccessKind::read_ahead, begin); });
+    }
   }
 }
 
@@ -240,10 +251,16 @@ bool MappedDevice::append_spans(const Piece& piece, Payload& payload) {
     const SpanPart part = first_part(*stream.spans, rest);
     SpanRef span = loader_.find(stream, part.span);
     if (!span) return false;
+    record_->note_hit({piece.target, static_cast<uint32_t>(part.span)});
     payload.push_back({span->bytes().subspan(part.offset_in_span, part.length), span});
     rest = ByteRange::from_to(rest.offset + part.length, rest.end());
   }
   return true;
+}
+
+void MappedDevice::note(SpanPlace place, AccessRecord::Clock::time_point begin, const SpanResult& result) {
+  static constexpr std::array kKinds{AccessKind::memory, AccessKind::disk, AccessKind::fetched};
+  record_->note(place, result.error ? AccessKind::failed : kKinds[static_cast<size_t>(result.origin)], begin);
 }
 
 void MappedDevice::read_metadata(ByteRange range, MutableBytes out) const {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "source/access_record.h"
 #include "source/block_device.h"
 #include "source/extent_map.h"
 #include "source/sequential_readers.h"
@@ -61,6 +62,8 @@ class MappedDevice : public BlockDevice, public std::enable_shared_from_this<Map
   void read(ByteRange range, ReadDone done) override;
 
   const ReadCounters& counters() const { return counters_; }
+  /// Shared with loads that outlive the device.
+  const std::shared_ptr<AccessRecord>& record() const { return record_; }
   const ExtentMap& map() const { return parts_.map; }
   const std::vector<std::shared_ptr<const Stream>>& streams() const { return parts_.streams; }
 
@@ -69,6 +72,7 @@ class MappedDevice : public BlockDevice, public std::enable_shared_from_this<Map
 
   std::optional<Payload> read_from_memory(const std::vector<Piece>& pieces);
   bool append_spans(const Piece& piece, Payload& payload);
+  void note(SpanPlace place, AccessRecord::Clock::time_point begin, const SpanResult& result);
   void read_ahead(const std::vector<Piece>& pieces);
   void read_metadata(ByteRange range, MutableBytes out) const;
 
@@ -76,6 +80,7 @@ class MappedDevice : public BlockDevice, public std::enable_shared_from_this<Map
   SpanLoader& loader_;
   OnError on_error_;
   ReadCounters counters_;
+  const std::shared_ptr<AccessRecord> record_ = std::make_shared<AccessRecord>();
   uint64_t size_bytes_;
   Mutex readers_mutex_;
   std::vector<SequentialReaders> readers_ GUARDED_BY(readers_mutex_);  // of each stream

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "source/prefetch.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "base/mutex.h"
+#include "source/access_record.h"
+
+namespace erofs_oci {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// How often is looked whether readers still wait, or memory is free.
+constexpr std::chrono::milliseconds kLook{10};
+/// So many spans in a row that a store did not keep mean that it keeps none.
+constexpr size_t kRefusals = 8;
+
+Error stopped() {
+  return Error(ErrorKind::unavailable, ECANCELED, "stopped");
+}
+
+std::vector<SpanPlace> with_store(const MappedDevice& device, std::vector<SpanPlace> order) {
+  std::erase_if(order, [&](const SpanPlace& place) { return !device.streams()[place.stream]->store; });
+  return order;
+}
+
+}  // namespace
+
+/// What has been begun and not ended.
+struct Prefetch::UnderWay {
+  Mutex mutex;
+  CondVar changed;
+  size_t spans GUARDED_BY(mutex) = 0;
+  uint64_t done GUARDED_BY(mutex) = 0;             // bytes in the stores
+  size_t refusals GUARDED_BY(mutex) = 0;           // in a row
+  std::optional<Error> away GUARDED_BY(mutex);     // ends the run
+  std::optional<Error> failure GUARDED_BY(mutex);  // of a span
+
+  void ended(const std::optional<Error>& error, bool kept, uint64_t length) {
+    MutexLock lock(mutex);
+    --spans;
+    if (kept) done += length;
+    if (!error) refusals = kept ? 0 : refusals + 1;
+    if (error) {
+      auto& remembered = error->kind() == ErrorKind::unavailable ? away : failure;
+      if (!remembered) remembered = error;
+    }
+    changed.notify_all();
+  }
+};
+
+Prefetch::Prefetch(std::shared_ptr<const MappedDevice> device, std::vector<SpanPlace> order,
+                   SpanLoader& loader, PrefetchOptions options)
+    : device_(std::move(device)),
+      order_(with_store(*device_, std::move(order))),
+      loader_(loader),
+      options_(options),
+      under_way_(std::make_shared<UnderWay>()) {
+  for (const SpanPlace& place : order_) total_ += length(place);
+}
+
+bool Prefetch::has(const SpanPlace& place) const {
+  return device_->streams()[place.stream]->store->has(place.span);
+}
+uint64_t Prefetch::length(const SpanPlace& place) const {
+  return device_->streams()[place.stream]->spans->output(place.span).length;
+}
+
+uint64_t Prefetch::run(const std::stop_token& stop, const Progress& progress) {
+  const std::stop_callback wake(stop, [state = under_way_] {
+    MutexLock lock(state->mutex);
+    state->changed.notify_all();
+  });
+  {
+    MutexLock lock(under_way_->mutex);
+    under_way_->away.reset();
+    under_way_->failure.reset();
+    under_way_->refusals = 0;
+    under_way_->done = 0;
+    for (const SpanPlace& place : order_) under_way_->done += has(place) ? length(place) : 0;
+  }
+  pass(stop, progress);
+  // Some may have been on their way to a store, and not there yet, when it was their turn.
+  if (missing_bytes() != 0) pass(stop, progress);
+  tell(progress);
+  MutexLock lock(under_way_->mutex);
+  if (under_way_->failure) throw Error(*under_way_->failure);
+  return missing_bytes();
+}
+
+void Prefetch::pass(const std::stop_token& stop, const Progress& progress) {
+  for (const SpanPlace& place : order_) {
+    if (!has(place)) start(place, stop, progress);
+  }
+  const auto is_under_way = [&] {
+    MutexLock lock(under_way_->mutex);
+    return under_way_->spans != 0;
+  };
+  while (is_under_way()) wait(Clock::now() + kTick, stop, progress);
+  wait(Clock::now(), stop, progress);  // what the last ones ended with
+}
+
+void Prefetch::start(const SpanPlace& place, const std::stop_token& stop, const Progress& progress) {
+  const auto& stream = device_->streams()[place.stream];
+  const auto done = [state = under_way_, store = stream->store, place,
+                     bytes = length(place)](const std::optional<Error>& error) {
+    state->ended(error, !error && store->has(place.span), bytes);
+  };
+  for (;;) {
+    wait_for_turn(stop, progress);
+    {
+      MutexLock lock(under_way_->mutex);
+      ++under_way_->spans;
+    }
+    const auto loaded = [record = device_->record(), place, begin = Clock::now()] {
+      record->note(place, AccessKind::prefetch, begin);
+    };
+    if (loader_.prefetch(stream, place.span, done, loaded)) break;
+    {
+      MutexLock lock(under_way_->mutex);
+      --under_way_->spans;
+    }
+    wait(Clock::now() + kLook, stop, progress);
+  }
+  if (!options_.rate) return;
+  const std::chrono::duration<double> cost(static_cast<double>(stream->spans->stored(place.span).length) /
+                                           static_cast<double>(*options_.rate));
+  next_start_ = std::max(next_start_, Clock::now()) + std::chrono::duration_cast<Clock::duration>(cost);
+}
+
+/// Until another span may be begun.
+void Prefetch::wait_for_turn(const std::stop_token& stop, const Progress& progress) {
+  const auto patience_ends = Clock::now() + options_.patience;
+  for (;;) {
+    wait(Clock::now(), stop, progress);
+    bool is_full;
+    {
+      MutexLock lock(under_way_->mutex);
+      is_full = under_way_->spans >= options_.spans_at_a_time;
+    }
+    if (is_full) {
+      wait(Clock::now() + kTick, stop, progress);
+    } else if (Clock::now() < next_start_) {
+      wait(std::min(next_start_, Clock::now() + kTick), stop, progress);
+    } else if (loader_.is_waited_for() && Clock::now() < patience_ends) {
+      wait(Clock::now() + kLook, stop, progress);
+    } else {
+      return;
+    }
+  }
+}
+
+/// Until something has ended, or that time. Throws what ends the run.
+void Prefetch::wait(Clock::time_point until, const std::stop_token& stop, const Progress& progress) {
+  {
+    MutexLock lock(under_way_->mutex);
+    if (!stop.stop_requested() && !under_way_->away && until > Clock::now())
+      under_way_->changed.wait_until(under_way_->mutex, until);
+    if (stop.stop_requested()) throw stopped();
+    if (under_way_->away) throw Error(*under_way_->away);
+    if (under_way_->refusals >= kRefusals)
+      throw Error(ErrorKind::no_space,
+                  "the cache on disk does not keep what is fetched; the daemon's log says why");
+  }
+  tell(progress);
+}
+
+void Prefetch::tell(const Progress& progress) {
+  const auto now = Clock::now();
+  if (!progress || now < next_tell_) return;
+  next_tell_ = now + kTick;
+  uint64_t done;
+  {
+    MutexLock lock(under_way_->mutex);
+    done = under_way_->done;
+  }
+  progress(std::min(done, total_), total_);
+}
+
+uint64_t Prefetch::missing_bytes() const {
+  uint64_t missing = 0;
+  for (const SpanPlace& place : order_) missing += has(place) ? 0 : length(place);
+  return missing;
+}
+
+}  // namespace erofs_oci

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "source/prefetch.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "source/device_coverage.h"
+#include "source/fake_blob.h"
+#include "source/fake_store.h"
+#include "source/plain_spans.h"
+
+namespace erofs_oci {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::FakeBlob;
+using testing::FakeStore;
+using ::testing::HasSubstr;
+using ::testing::Pair;
+
+constexpr size_t kSpans = 6;
+
+/// A device of one plain layer, whose spans are kept.
+class PrefetchTest : public ::testing::Test {
+ protected:
+  PrefetchTest() {
+    DeviceParts parts;
+    parts.map = ExtentMap({{0, kSpans * kMiB, 0, 0}});
+    parts.streams = {std::make_shared<Stream>(blob_, std::make_unique<PlainSpans>(kSpans * kMiB),
+                                              sha256(as_bytes("content")), store_)};
+    device_ = std::make_shared<MappedDevice>(std::move(parts), loader_, [](ByteRange, const Error&) {});
+  }
+  Prefetch all(PrefetchOptions options = {}) {
+    return {device_, DeviceCoverage(device_).spans(), loader_, options};
+  }
+  size_t kept() const {
+    size_t count = 0;
+    for (size_t span = 0; span < kSpans; ++span) count += store_->has(span) ? 1 : 0;
+    return count;
+  }
+  static void wait_until(const std::function<bool()>& true_now) {
+    while (!true_now()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+
+  std::shared_ptr<FakeBlob> blob_ = std::make_shared<FakeBlob>(testing::pattern(kSpans * kMiB));
+  std::shared_ptr<FakeStore> store_ = std::make_shared<FakeStore>();
+  MemoryBound memory_{64 * kMiB};
+  WorkerPool workers_{2};
+  SpanLoader loader_{memory_, workers_};
+  std::shared_ptr<MappedDevice> device_;
+  std::stop_source stop_;
+};
+
+TEST_F(PrefetchTest, FetchesAllOnce) {
+  store_->keep(2, std::make_shared<Buffer>(kMiB));
+  auto prefetch = all();
+  EXPECT_EQ(prefetch.total_bytes(), kSpans * kMiB);
+  std::vector<std::pair<uint64_t, uint64_t>> told;
+  EXPECT_EQ(
+      prefetch.run(stop_.get_token(), [&](uint64_t done, uint64_t total) { told.emplace_back(done, total); }),
+      0u);
+  EXPECT_EQ(kept(), kSpans);
+  EXPECT_EQ(blob_->reads, 5);
+  ASSERT_FALSE(told.empty());
+  EXPECT_THAT(told.front(), Pair(kMiB, kSpans * kMiB)) << "one was there";
+}
+
+TEST_F(PrefetchTest, HasFewUnderWayAndEndsAtOnce) {
+  blob_->held = true;
+  auto prefetch = all({.spans_at_a_time = 3});
+  auto run = std::async(std::launch::async, [&] { prefetch.run(stop_.get_token()); });
+  wait_until([&] { return blob_->reads == 3; });
+  stop_.request_stop();
+  EXPECT_THROW(run.get(), Error);
+  EXPECT_EQ(blob_->reads, 3);
+  blob_->release();
+}
+
+TEST_F(PrefetchTest, WaitsAsLongAsAReaderWaits) {
+  blob_->held = true;
+  loader_.load(device_->streams()[0], 5, Priority::foreground, [](const SpanResult&) {});
+  auto prefetch = all({.patience = std::chrono::hours(1)});
+  std::atomic<int> ticks{0};
+  auto run = std::async(std::launch::async,
+                        [&] { prefetch.run(stop_.get_token(), [&](uint64_t, uint64_t) { ++ticks; }); });
+  wait_until([&] { return ticks >= 2; });
+  EXPECT_EQ(blob_->reads, 1);
+  blob_->release();
+  run.get();
+  EXPECT_EQ(kept(), kSpans);
+}
+
+TEST_F(PrefetchTest, ARateHoldsItBack) {
+  auto prefetch = all({.rate = 1});
+  std::atomic<int> ticks{0};
+  auto run = std::async(std::launch::async,
+                        [&] { prefetch.run(stop_.get_token(), [&](uint64_t, uint64_t) { ++ticks; }); });
+  wait_until([&] { return ticks >= 3; });
+  stop_.request_stop();
+  EXPECT_THROW(run.get(), Error);
+  EXPECT_EQ(blob_->reads, 1) << "the second is due in twelve days";
+}
+
+TEST_F(PrefetchTest, EndsWhereTheRegistryIsAwayAndGoesOnLater) {
+  auto prefetch = all({.spans_at_a_time = 1});
+  blob_->failures = 1;
+  EXPECT_THROW(prefetch.run(stop_.get_token()), Error);
+  EXPECT_EQ(blob_->reads, 1);
+  EXPECT_EQ(prefetch.run(stop_.get_token()), 0u);
+  EXPECT_EQ(kept(), kSpans);
+}
+
+TEST_F(PrefetchTest, EndsWhereNothingIsKept) {
+  store_->full = true;
+  auto prefetch = all();
+  try {
+    prefetch.run(stop_.get_token());
+    FAIL() << "it was not told";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::no_space);
+    EXPECT_THAT(error.what(), HasSubstr("does not keep"));
+  }
+}
+
+TEST_F(PrefetchTest, KeepsTheOrderThatItWasGiven) {
+  Prefetch prefetch(device_, {{0, 4}, {0, 1}, {0, 2}}, loader_, {.spans_at_a_time = 1});
+  EXPECT_EQ(prefetch.run(stop_.get_token()), 0u);
+  EXPECT_THAT(blob_->offsets(), ElementsAre(4 * kMiB, kMiB, 2 * kMiB));
+}
+
+}  // namespace
+}  // namespace erofs_oci
