@@ -105,6 +105,7 @@ std::vector<Removed> collect_garbage(Store& store, const Needed& needed, bool dr
   collector.sweep("refs", [&](const std::string& name) { return refs.contains(name); });
   collector.sweep("manifests", of_manifest(".json"));
   collector.sweep("index", of_manifest(".index"));
+  collector.sweep("traces", of_manifest(".trace"));
   collector.sweep("bindings", [&](const std::string& name) {
     return name.ends_with(".json") && needed.mounts.contains(name.substr(0, name.size() - 5));
   });

@@ -23,9 +23,10 @@ struct Removed {
   uint64_t size_bytes = 0;
 };
 
-/// Removes the refs, manifests, indexes, bindings and copies of files that nothing in `needed` leads to, and
-/// what an unfinished write left; and from `cache`, where there is one that we write, layers of no manifest that stays,
-/// and pins of other mounts. With `dry_run` only tells which. Sorted by path. Throws Error.
+/// Removes the refs, manifests, indexes, traces, bindings and copies of files that nothing in `needed` leads
+/// to, and what an unfinished write left; and from `cache`, where there is one that we write, layers of no
+/// manifest that stays, and pins of other mounts. With `dry_run` only tells which. Sorted by path. Throws
+/// Error.
 std::vector<Removed> collect_garbage(Store& store, const Needed& needed, bool dry_run,
                                      DiskCache* cache = nullptr);
 

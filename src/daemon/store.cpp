@@ -24,6 +24,7 @@ using nlohmann::json;
 
 constexpr uint64_t kMaxManifest = 4 * kMiB;
 constexpr uint64_t kMaxBinding = 4 * kKiB;
+constexpr uint64_t kMaxTrace = kMiB;
 
 /// Hands the file on in pieces.
 template <typename Take>
@@ -48,7 +49,7 @@ Digest sha256_of_file(int fd, const std::string& name) {
 }
 
 Store::Store(fs::path root) : root_(std::move(root)) {
-  for (const char* folder : {"files", "manifests", "bindings", "refs", "index"}) {
+  for (const char* folder : {"files", "manifests", "bindings", "refs", "index", "traces"}) {
     std::error_code error;
     fs::create_directories(root_ / folder, error);
     if (error) throw system_error(error.value(), (root_ / folder).native());
@@ -178,6 +179,30 @@ void Store::make_index(const IndexKey& key,
   const UniqueFd file = nameless_file(path.parent_path());
   write(file.get(), path.native());
   publish_file(file.get(), path);
+}
+
+fs::path Store::trace_path(const Digest& manifest, const Digest& device) const {
+  return root_ / "traces" / fmt::format("sha256-{}-{}.trace", manifest.hex(), device.hex().substr(0, 16));
+}
+
+void Store::put_trace(const Digest& manifest, const Trace& trace) {
+  write_file_durably(trace_path(manifest, trace.device), encode_trace(trace), 0644);
+}
+
+std::optional<Trace> Store::find_trace(const Digest& manifest, const Digest& device) {
+  const fs::path path = trace_path(manifest, device);
+  const auto file = try_open_file(path, O_RDONLY);
+  if (!file) return std::nullopt;
+  try {
+    Trace trace = decode_trace(read_text(file->get(), kMaxTrace, path.native()));
+    if (trace.device == device) return trace;
+    throw Error(ErrorKind::corrupt, "is of another device");
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::system) throw;
+    logf(LogLevel::warning, "{}: {}; removing it", path.native(), error.what());
+    ::unlink(path.c_str());
+    return std::nullopt;
+  }
 }
 
 void Store::put_binding(const std::string& mount, const Binding& binding) {

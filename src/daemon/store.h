@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "base/unique_fd.h"
 #include "index/image_index.h"
+#include "source/trace.h"
 
 namespace erofs_oci {
 
@@ -77,6 +78,12 @@ class Store {
   /// For files without a name, on the same disk.
   std::filesystem::path scratch() const { return root_ / "index"; }
 
+  /// Of the image, and of the device that the trace names.
+  void put_trace(const Digest& manifest, const Trace& trace);
+  /// The trace of that device, verified; nullopt where there is none. A damaged one is removed, with a
+  /// message.
+  std::optional<Trace> find_trace(const Digest& manifest, const Digest& device);
+
   void put_binding(const std::string& mount, const Binding& binding);
   std::optional<Binding> find_binding(const std::string& mount);
 
@@ -85,6 +92,7 @@ class Store {
   std::filesystem::path manifest_path(const Digest& digest) const;
   std::filesystem::path ref_path(const std::string& image, const std::string& platform) const;
   std::filesystem::path index_path(const IndexKey& key) const;
+  std::filesystem::path trace_path(const Digest& manifest, const Digest& device) const;
   std::filesystem::path binding_path(const std::string& mount) const;
 
   std::filesystem::path root_;

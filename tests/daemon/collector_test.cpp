@@ -31,6 +31,7 @@ class CollectorTest : public ::testing::Test {
     store_.put_manifest(digest_of(manifest), manifest);
     store_.put_ref(image, kPlatform, digest_of(manifest));
     make_index({digest_of(manifest), std::nullopt});
+    store_.put_trace(digest_of(manifest), {digest_of("device"), {}});
   }
   void make_index(const IndexKey& key) {
     store_.make_index(
@@ -78,7 +79,7 @@ TEST_F(CollectorTest, RemovesAllOfWhatNothingNames) {
   auto all = files();
   std::vector<std::string> garbage;
   std::ranges::set_difference(all, kept, std::back_inserter(garbage));
-  ASSERT_EQ(garbage.size(), 6u);
+  ASSERT_EQ(garbage.size(), 7u);
 
   const Needed needed{{}, {{"r.example/a:1", kPlatform}}, {}};
   EXPECT_THAT(collect(needed, true), UnorderedElementsAreArray(garbage));
@@ -91,7 +92,7 @@ TEST_F(CollectorTest, AMovedNameLetsGoOfWhatItLedTo) {
   keep_image("r.example/a:1", "old");
   keep_image("r.example/a:1", "new");
   const Needed needed{{}, {{"r.example/a:1", kPlatform}}, {}};
-  EXPECT_EQ(collect(needed).size(), 2u);  // the manifest, the index
+  EXPECT_EQ(collect(needed).size(), 3u);  // the manifest, the index, the trace
   EXPECT_FALSE(store_.has_index({digest_of("old"), std::nullopt}));
   EXPECT_TRUE(store_.has_index({digest_of("new"), std::nullopt}));
 }
@@ -104,7 +105,7 @@ TEST_F(CollectorTest, KeepsWhatIsMountedThoughItsNameMoved) {
 
 TEST_F(CollectorTest, AnotherPlatformIsAnotherImage) {
   keep_image("r.example/a:1", "a");
-  EXPECT_EQ(collect({{}, {{"r.example/a:1", "linux/arm64"}}, {}}).size(), 3u);
+  EXPECT_EQ(collect({{}, {{"r.example/a:1", "linux/arm64"}}, {}}).size(), 4u);
 }
 
 TEST_F(CollectorTest, RemovesWhatAnUnfinishedWriteLeft) {

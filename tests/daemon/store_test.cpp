@@ -50,6 +50,25 @@ TEST_F(StoreTest, ADamagedFileIsNotFoundAndIsKeptAnew) {
   EXPECT_TRUE(store_.find(digest));
 }
 
+TEST_F(StoreTest, KeepsATraceOfEachDevice) {
+  const Digest manifest = sha256(as_bytes("manifest"));
+  const Digest device = sha256(as_bytes("device"));
+  store_.put_trace(manifest, {device, {{{0, 1}, 0}}});
+  ASSERT_TRUE(store_.find_trace(manifest, device));
+  EXPECT_EQ(store_.find_trace(manifest, device)->entries.size(), 1u);
+  EXPECT_FALSE(store_.find_trace(manifest, sha256(as_bytes("other"))));
+  EXPECT_FALSE(store_.find_trace(device, device));
+}
+
+TEST_F(StoreTest, ADamagedTraceIsIgnoredAndRemoved) {
+  const Digest manifest = sha256(as_bytes("manifest"));
+  const Digest device = sha256(as_bytes("device"));
+  store_.put_trace(manifest, {device, {}});
+  damage(std::filesystem::directory_iterator(folder_ / "store/traces")->path());
+  EXPECT_FALSE(store_.find_trace(manifest, device));
+  EXPECT_EQ(files_in(folder_ / "store/traces"), 0u);
+}
+
 TEST_F(StoreTest, NothingIsSeenOfAnIndexBeforeItIsWhole) {
   const IndexKey key{sha256(as_bytes("manifest")), std::nullopt};
   store_.make_index(key, [&](int file, const std::string& name) {
