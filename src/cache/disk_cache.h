@@ -61,6 +61,7 @@ class DiskCache {
   DiskCache& operator=(const DiskCache&) = delete;
 
   const std::filesystem::path& folder() const { return options_.folder; }
+  uint64_t limit_bytes() const { return options_.limit_bytes; }
   bool writes() const { return static_cast<bool>(lock_); }
 
   /// The layer's spans as `spans` cuts it; null where they cannot be kept. Writes to disk.

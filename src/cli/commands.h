@@ -23,6 +23,10 @@ int cache_ls_command(bool json);
 int cache_verify_command();
 /// `layer`: a digest, or how it begins; "": all.
 int cache_rm_command(const std::string& layer);
+/// Fetches all of a mount to disk. `rate`: a size, or "".
+int prefetch_command(const std::string& name, const std::string& rate);
+/// Prints a picture of what was read of a mount and when, as SVG.
+int plot_command(const std::string& name);
 int run_command(const std::string& file);
 struct InspectOptions {
   std::string source;  ///< an image, or NAME|FILE.toml of a definition

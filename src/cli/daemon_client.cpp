@@ -143,6 +143,17 @@ CacheRemoveReply DaemonClient::cache_remove(const CacheRemoveRequest& request) {
       client_.call("CacheRemove", to_json(request), {}, deadline_in(kVerifySilence)));
 }
 
+PrefetchReply DaemonClient::prefetch(const PrefetchRequest& request, const ProgressSink& progress) {
+  const auto on_progress = [&](const json& parameters) { progress(from_json<OpenProgress>(parameters)); };
+  return from_json<PrefetchReply>(
+      client_.call_more("Prefetch", to_json(request), {}, kVerifySilence, on_progress));
+}
+
+AccessesReply DaemonClient::accesses(const std::string& name) {
+  return from_json<AccessesReply>(
+      client_.call("Accesses", to_json(AccessesRequest{name}), {}, deadline_in(kCallLimit)));
+}
+
 void DaemonClient::serve(const ServeRequest& request, const std::vector<UniqueFd>& fds) {
   std::vector<int> numbers;
   for (const UniqueFd& fd : fds) numbers.push_back(fd.get());

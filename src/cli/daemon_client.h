@@ -34,6 +34,8 @@ class DaemonClient {
   CacheRemoveReply cache_remove(const CacheRemoveRequest& request);
   /// Says what the image is made of; what is opened is given back.
   InspectReply inspect(const Definition& definition, const ProgressSink& progress);
+  PrefetchReply prefetch(const PrefetchRequest& request, const ProgressSink& progress);
+  AccessesReply accesses(const std::string& name);
   void serve(const ServeRequest& request, const std::vector<UniqueFd>& fds);
   void close(const std::string& name, const std::optional<std::string>& generation);
   std::vector<MountStatus> status(const std::optional<std::string>& name);

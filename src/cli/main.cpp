@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "cli/commands.h"
 #include "cli/index_command.h"
 #include "cli/notify.h"
@@ -89,6 +90,17 @@ int main(int argc, char** argv) {
     if (flag == !name.empty()) throw CLI::ValidationError("cache rm", "either LAYER or --all is required");
     code = cache_rm_command(name);
   });
+  std::string rate;
+  auto* prefetch = app.add_subcommand("prefetch", "Fetch all of a mount to disk");
+  prefetch->add_option("NAME", name)->required();
+  prefetch->add_option("--rate", rate, "The most bytes a second; default: the definition's")
+      ->check([](const std::string& text) {
+        return parse_size(text).value_or(0) != 0 ? "" : "must be a size, such as 10MiB";
+      });
+  prefetch->callback([&] { code = prefetch_command(name, rate); });
+  auto* plot = app.add_subcommand("plot", "Draw what was read of a mount and when, as SVG");
+  plot->add_option("NAME", name)->required();
+  plot->callback([&] { code = plot_command(name); });
   auto* reattach = app.add_subcommand("reattach", "Hand mounts to a new daemon");
   reattach->add_option("NAME", name);
   reattach->callback([&] { code = reattach_command(name); });

@@ -15,6 +15,7 @@ namespace erofs_oci {
 namespace {
 
 constexpr std::chrono::seconds kStatusPeriod{1};
+constexpr std::chrono::seconds kLinePeriod{10};
 /// A rate of less time than this is a guess.
 constexpr std::chrono::duration<double> kRateAfter{0.5};
 constexpr size_t kColumns = 79;
@@ -26,13 +27,13 @@ std::string time_left(double seconds) {
 
 }  // namespace
 
-std::string describe(const OpenProgress& progress, std::chrono::duration<double> elapsed) {
+std::string describe(const OpenProgress& progress, std::chrono::duration<double> elapsed, uint64_t before) {
   if (progress.total == 0) return "";
   std::string text = fmt::format("{} of {}, {} %", human_size(progress.done), human_size(progress.total),
                                  static_cast<uint64_t>(100.0 * static_cast<double>(progress.done) /
                                                        static_cast<double>(progress.total)));
-  if (elapsed < kRateAfter || progress.done == 0 || progress.done >= progress.total) return text;
-  const double rate = static_cast<double>(progress.done) / elapsed.count();
+  if (elapsed < kRateAfter || progress.done <= before || progress.done >= progress.total) return text;
+  const double rate = static_cast<double>(progress.done - before) / elapsed.count();
   return text + fmt::format(", {}/s, {} left", human_size(static_cast<uint64_t>(rate)),
                             time_left(static_cast<double>(progress.total - progress.done) / rate));
 }
@@ -51,11 +52,18 @@ void ProgressDisplay::show(const OpenProgress& progress) {
   if (fresh) {
     stage_ = progress.stage;
     stage_begin_ = next_status_ = now;
+    done_before_ = progress.done;
+    next_line_ = now + kLinePeriod;
     if (!terminal_) logf(LogLevel::info, "{}: {}", name_, stage_);
   }
-  const std::string figures = describe(progress, now - stage_begin_);
+  const std::string figures = describe(progress, now - stage_begin_, done_before_);
   const std::string line = figures.empty() ? stage_ : stage_ + ": " + figures;
-  if (terminal_) draw(name_ + ": " + line);
+  if (terminal_) {
+    draw(name_ + ": " + line);
+  } else if (!figures.empty() && now >= next_line_) {
+    next_line_ = now + kLinePeriod;
+    logf(LogLevel::info, "{}: {}", name_, line);
+  }
   if (now < next_status_) return;
   next_status_ = now + kStatusPeriod;
   notify_status(line);

@@ -10,11 +10,13 @@
 namespace erofs_oci {
 
 /// "412.0 MiB of 1.2 GiB, 34 %, 95.1 MiB/s, 8 s left"; what is not known yet is left out. `elapsed` is the
-/// time in which `progress.done` bytes went by.
-std::string describe(const OpenProgress& progress, std::chrono::duration<double> elapsed);
+/// time in which `progress.done` bytes went by, but for `before`, which were there at its beginning.
+std::string describe(const OpenProgress& progress, std::chrono::duration<double> elapsed,
+                     uint64_t before = 0);
 
-/// Shows how long work goes on: on a terminal one line that changes, else a line when the stage does; and to
-/// the service manager, for systemctl status, where there is one. One thread at a time.
+/// Shows how long work goes on: on a terminal one line that changes, else a line when the stage does, and
+/// each ten seconds; and to the service manager, for systemctl status, where there is one. One thread at a
+/// time.
 class ProgressDisplay {
  public:
   /// `name` begins each line: the mount, or what is indexed.
@@ -35,7 +37,9 @@ class ProgressDisplay {
   const bool terminal_;
   std::string stage_;
   Clock::time_point stage_begin_;
+  uint64_t done_before_ = 0;
   Clock::time_point next_status_;
+  Clock::time_point next_line_;
   bool drawn_ = false;
 };
 

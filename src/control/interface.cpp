@@ -192,6 +192,27 @@ method Serve(name: string, generation: string, transport: Transport, fds: []int)
 # Ends serving and forgets the mount; with a generation, only where it is that one.
 method Close(name: string, generation: ?string) -> ()
 
+# Fetches all of a mount's data to disk, behind all readers, and answers when it is there; ends when the caller leaves.
+# rate: bytes of blobs a second; none: as the definition says. Progress as with Open, in bytes of uncompressed data.
+method Prefetch(name: string, rate: ?int) -> (stage: ?string, done: ?int, total: ?int, bytes: ?int)
+
+# A span that was read, or loaded ahead of readers: when, in microseconds since the mount was opened, how long it took, and
+# where in its layer's uncompressed bytes it begins. layer is a position in layers.
+type AccessHow (memory, disk, fetched, failed, read_ahead, prefetch)
+type Access (at_us: int, took_us: int, layer: int, offset: int, how: AccessHow)
+type RecordedLayer (name: string, stream_bytes: int)
+
+# The first accesses of a mount; left_out counts those that came when there was no more room for them.
+method Accesses(name: string) -> (
+  name: string,
+  image: string,
+  image_digest: ?string,
+  age_us: int,
+  layers: []RecordedLayer,
+  accesses: []Access,
+  left_out: int
+)
+
 # One mount, or all.
 method Status(name: ?string) -> (mounts: []MountStatus)
 

@@ -31,6 +31,11 @@ struct EnumNames<CacheState> {
   static constexpr std::array<std::string_view, 3> kNames{"metadata", "partial", "complete"};
 };
 template <>
+struct EnumNames<AccessHow> {
+  static constexpr std::array<std::string_view, 6> kNames{"memory", "disk",       "fetched",
+                                                          "failed", "read_ahead", "prefetch"};
+};
+template <>
 struct EnumNames<LayerAccess> {
   static constexpr std::array<std::string_view, 6> kNames{"anywhere", "with_index", "at_frames",
                                                           "whole",    "as_it_is",   "no"};

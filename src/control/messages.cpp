@@ -125,6 +125,50 @@ struct Fields<CloseRequest> {
   }
 };
 template <>
+struct Fields<PrefetchRequest> {
+  static void visit(auto& io, auto& m) {
+    io("name", m.name);
+    io("rate", m.rate);
+  }
+};
+template <>
+struct Fields<PrefetchReply> {
+  static void visit(auto& io, auto& m) { io("bytes", m.bytes); }
+};
+template <>
+struct Fields<AccessesRequest> {
+  static void visit(auto& io, auto& m) { io("name", m.name); }
+};
+template <>
+struct Fields<AccessReport> {
+  static void visit(auto& io, auto& m) {
+    io("at_us", m.at_us);
+    io("took_us", m.took_us);
+    io("layer", m.layer);
+    io("offset", m.offset);
+    io("how", m.how);
+  }
+};
+template <>
+struct Fields<RecordedLayer> {
+  static void visit(auto& io, auto& m) {
+    io("name", m.name);
+    io("stream_bytes", m.stream_bytes);
+  }
+};
+template <>
+struct Fields<AccessesReply> {
+  static void visit(auto& io, auto& m) {
+    io("name", m.name);
+    io("image", m.image);
+    io("image_digest", m.image_digest);
+    io("age_us", m.age_us);
+    io("layers", m.layers);
+    io("accesses", m.accesses);
+    io("left_out", m.left_out);
+  }
+};
+template <>
 struct Fields<StatusRequest> {
   static void visit(auto& io, auto& m) { io("name", m.name); }
 };
@@ -308,6 +352,9 @@ std::string_view to_string(Health health) {
 std::string_view to_string(CacheState state) {
   return EnumNames<CacheState>::kNames.at(static_cast<size_t>(state));
 }
+std::string_view to_string(AccessHow how) {
+  return EnumNames<AccessHow>::kNames.at(static_cast<size_t>(how));
+}
 std::string_view to_string(LayerAccess access) {
   return EnumNames<LayerAccess>::kNames.at(static_cast<size_t>(access));
 }
@@ -337,6 +384,18 @@ nlohmann::json to_json(const ServeRequest& message) {
   return encode(message);
 }
 nlohmann::json to_json(const CloseRequest& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const PrefetchRequest& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const PrefetchReply& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const AccessesRequest& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const AccessesReply& message) {
   return encode(message);
 }
 nlohmann::json to_json(const StatusRequest& message) {
@@ -432,6 +491,36 @@ CloseRequest from_json(const nlohmann::json& object) {
   check_name(request.name);
   check_generation(request.generation);
   return request;
+}
+
+template <>
+PrefetchRequest from_json(const nlohmann::json& object) {
+  auto request = decode<PrefetchRequest>(object);
+  check_name(request.name);
+  if (request.rate && *request.rate == 0) throw Error(ErrorKind::invalid, "'rate' must not be 0");
+  return request;
+}
+
+template <>
+PrefetchReply from_json(const nlohmann::json& object) {
+  return decode<PrefetchReply>(object);
+}
+
+template <>
+AccessesRequest from_json(const nlohmann::json& object) {
+  auto request = decode<AccessesRequest>(object);
+  check_name(request.name);
+  return request;
+}
+
+template <>
+AccessesReply from_json(const nlohmann::json& object) {
+  auto reply = decode<AccessesReply>(object);
+  for (const AccessReport& access : reply.accesses) {
+    if (access.layer >= reply.layers.size())
+      throw Error(ErrorKind::invalid, "'layer' must be one of 'layers'");
+  }
+  return reply;
 }
 
 template <>

@@ -137,6 +137,43 @@ struct CloseRequest {
   std::optional<std::string> generation;  ///< close only this one
 };
 
+struct PrefetchRequest {
+  std::string name;
+  std::optional<uint64_t> rate;  ///< bytes of blobs a second; none: the definition's
+};
+/// Progress is as with Open.
+struct PrefetchReply {
+  uint64_t bytes = 0;  ///< of uncompressed data, all on disk
+};
+
+struct AccessesRequest {
+  std::string name;
+};
+/// How a span came to a reader, or, the last two, ahead of one.
+enum class AccessHow { memory, disk, fetched, failed, read_ahead, prefetch };
+std::string_view to_string(AccessHow how);
+
+struct AccessReport {
+  uint64_t at_us = 0;  ///< since the mount was opened
+  uint64_t took_us = 0;
+  uint64_t layer = 0;   ///< a position in AccessesReply::layers
+  uint64_t offset = 0;  ///< of the span, in the layer's uncompressed bytes
+  AccessHow how = AccessHow::memory;
+};
+struct RecordedLayer {
+  std::string name;
+  uint64_t stream_bytes = 0;
+};
+struct AccessesReply {
+  std::string name;
+  std::string image;
+  std::optional<Digest> image_digest;
+  uint64_t age_us = 0;  ///< of the mount, for its daemon
+  std::vector<RecordedLayer> layers;
+  std::vector<AccessReport> accesses;  ///< by their times
+  uint64_t left_out = 0;               ///< later ones, of which there is no record
+};
+
 struct StatusRequest {
   std::optional<std::string> name;  ///< none: all mounts
 };
@@ -299,6 +336,10 @@ nlohmann::json to_json(const CollectRequest& message);
 nlohmann::json to_json(const CollectReply& message);
 nlohmann::json to_json(const ServeRequest& message);
 nlohmann::json to_json(const CloseRequest& message);
+nlohmann::json to_json(const PrefetchRequest& message);
+nlohmann::json to_json(const PrefetchReply& message);
+nlohmann::json to_json(const AccessesRequest& message);
+nlohmann::json to_json(const AccessesReply& message);
 nlohmann::json to_json(const StatusRequest& message);
 nlohmann::json to_json(const StatusReply& message);
 nlohmann::json to_json(const ListReply& message);
@@ -329,6 +370,14 @@ template <>
 ServeRequest from_json<ServeRequest>(const nlohmann::json& object);
 template <>
 CloseRequest from_json<CloseRequest>(const nlohmann::json& object);
+template <>
+PrefetchRequest from_json<PrefetchRequest>(const nlohmann::json& object);
+template <>
+PrefetchReply from_json<PrefetchReply>(const nlohmann::json& object);
+template <>
+AccessesRequest from_json<AccessesRequest>(const nlohmann::json& object);
+template <>
+AccessesReply from_json<AccessesReply>(const nlohmann::json& object);
 template <>
 StatusRequest from_json<StatusRequest>(const nlohmann::json& object);
 template <>

@@ -110,6 +110,16 @@ json serve(MountTable& mounts, Call& call) {
   return json::object();
 }
 
+json prefetch(MountTable& mounts, Call& call) {
+  const auto request = from_json<PrefetchRequest>(call.parameters);
+  call.subject = request.name;
+  const StageSink stage = progress_of(call);
+  const auto progress = [&](uint64_t done, uint64_t total) {
+    stage({.stage = "prefetching", .done = done, .total = total});
+  };
+  return to_json(mounts.prefetch(request, progress, call.left));
+}
+
 json list(MountTable& mounts) {
   ListReply reply;
   for (MountStatus& status : mounts.status(std::nullopt)) {
@@ -135,6 +145,13 @@ std::vector<Method> control_methods(MountTable& mounts, Store& store, DiskCache*
                        call.subject = request.name;
                        mounts.close(request);
                        return json::object();
+                     }});
+  methods.push_back({.name = "Prefetch",
+                     .right = owner,
+                     .handler = [&](Call& call) { return prefetch(mounts, call); },
+                     .waits_long = true});
+  methods.push_back({.name = "Accesses", .right = anyone, .handler = [&](Call& call) {
+                       return to_json(mounts.accesses(from_json<AccessesRequest>(call.parameters).name));
                      }});
   methods.push_back({.name = "Status", .right = anyone, .handler = [&](Call& call) {
                        const auto request = from_json<StatusRequest>(call.parameters);

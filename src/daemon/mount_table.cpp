@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/mount_table.h"
 
+#include <array>
 #include <tuple>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "daemon/cached_layers.h"
 #include "daemon/stored_descriptors.h"
 #include "fuse/request_table.h"
@@ -54,7 +56,16 @@ struct MountTable::Mount {
   bool closed GUARDED_BY(mutex) =
       false;  // somebody found it before, and would serve what nobody finds any more
 
-  std::shared_ptr<const DeviceCoverage> coverage GUARDED_BY(mutex);  // made when first asked for
+  std::shared_ptr<const DeviceCoverage> coverage GUARDED_BY(coverage_mutex);  // made when first asked for
+  Mutex coverage_mutex;                                                       // nothing is taken inside
+  std::unique_ptr<BackgroundPrefetch> prefetch GUARDED_BY(mutex);
+  std::unique_ptr<StartTrace> trace GUARDED_BY(mutex);
+
+  std::shared_ptr<const DeviceCoverage> find_coverage() {
+    MutexLock lock(coverage_mutex);
+    if (!coverage) coverage = std::make_shared<const DeviceCoverage>(source.device);
+    return coverage;
+  }
 
   bool is_served() const REQUIRES(mutex) { return transport && !health->has_ended(); }
 
@@ -79,11 +90,20 @@ struct MountTable::Mount {
   }
   /// Nobody waits any more for what is still being fetched.
   void end() {
+    {
+      MutexLock lock(mutex);
+      prefetch.reset();
+      trace.reset();
+    }
     for (const auto& blob : source.blobs)
       blob->fail_pending(Error(ErrorKind::unavailable, ECANCELED, "unmounted"));
     MutexLock lock(mutex);
     closed = true;
     transport.reset();
+  }
+  void set_trace(std::unique_ptr<StartTrace> started) {
+    MutexLock lock(mutex);
+    if (!closed) trace = std::move(started);
   }
   bool close_unless_served() {
     MutexLock lock(mutex);
@@ -104,8 +124,7 @@ struct MountTable::Mount {
     status.integrity = source.integrity;
     status.size_bytes = source.device->size_bytes();
     status.counters = counters_of(source);
-    if (!coverage) coverage = std::make_shared<const DeviceCoverage>(source.device);
-    status.cache = cache_of(*coverage, definition.cache.pin);
+    status.cache = cache_of(*find_coverage(), definition.cache.pin);
     return status;
   }
 };
@@ -137,6 +156,7 @@ MountTable::Opened MountTable::open(OpenInput input, const StageSink& stage) {
   auto mount = std::make_shared<Mount>();
   mount->definition = input.definition;
   mount->health = input.health = std::make_shared<MountHealth>(name);
+  const bool is_start = !input.pinned;
   mount->source = opener_.open(std::move(input), stage);
   // The client may have given up meanwhile, and its successor have been quicker.
   if (auto reply = describe_served(name)) return {*std::move(reply), {}};
@@ -145,6 +165,7 @@ MountTable::Opened MountTable::open(OpenInput input, const StageSink& stage) {
     MutexLock lock(mutex_);
     mounts_[name].swap(former);
   }
+  if (is_start) mount->set_trace(start_trace(*mount));
   return {mount->describe(), [this, weak = std::weak_ptr(mount)] {
             if (const auto unserved = weak.lock()) abandon(unserved);
           }};
@@ -173,8 +194,97 @@ void MountTable::serve(const ServeRequest& request, std::vector<UniqueFd> fds) {
   mount->kind = request.transport;
   mount->health->transport_started();
   mount->transport = make_transport(*mount, request, std::move(fds));
+  if (!mount->prefetch) mount->prefetch = start_prefetch(*mount);
   logf(LogLevel::info, "{}: serving {} over {}", request.name, mount->definition.image,
        to_string(request.transport));
+}
+
+/// Throws where what is prefetched of the mount has no place on disk.
+void MountTable::check_cache_takes(Mount& mount) const {
+  const DiskCache* const cache = opener_.cache();
+  if (cache == nullptr || !cache->writes() || cached_layers(*mount.source.device).empty())
+    throw Error(ErrorKind::unsupported, "there is no cache on disk that takes its data");
+}
+
+/// Of all that can be read.
+std::unique_ptr<Prefetch> MountTable::prefetch_of_all(Mount& mount, std::optional<uint64_t> rate) const {
+  check_cache_takes(mount);
+  const DiskCache* const cache = opener_.cache();
+  const auto coverage = mount.find_coverage();
+  const uint64_t total = coverage->now().total;
+  if (total > cache->limit_bytes()) {
+    throw make_error(ErrorKind::no_space, "its data ({}) is larger than cache_limit ({})", human_size(total),
+                     human_size(cache->limit_bytes()));
+  }
+  return std::make_unique<Prefetch>(mount.source.device, coverage->spans(), opener_.loader(),
+                                    PrefetchOptions{.rate = rate});
+}
+
+/// As the definition wants it; null where it wants none, or it cannot be.
+std::unique_ptr<BackgroundPrefetch> MountTable::start_prefetch(Mount& mount) const {
+  const auto& [mode, rate] = mount.definition.prefetch;
+  if (mode != PrefetchMode::all) return nullptr;
+  const std::string& name = mount.definition.name;
+  try {
+    return std::make_unique<BackgroundPrefetch>(name, prefetch_of_all(mount, rate));
+  } catch (const Error& error) {
+    logf(LogLevel::warning, "{}: prefetch: {}; going on without", name, error.what());
+    return nullptr;
+  }
+}
+
+/// Likewise.
+std::unique_ptr<StartTrace> MountTable::start_trace(Mount& mount) const {
+  const auto& [mode, rate] = mount.definition.prefetch;
+  if (mode != PrefetchMode::trace || !mount.source.image_digest) return nullptr;
+  const std::string& name = mount.definition.name;
+  try {
+    check_cache_takes(mount);
+    return std::make_unique<StartTrace>(name, mount.source.device, *mount.source.image_digest,
+                                        opener_.store(), opener_.loader(), rate);
+  } catch (const Error& error) {
+    logf(LogLevel::warning, "{}: prefetch: {}; going on without", name, error.what());
+    return nullptr;
+  }
+}
+
+PrefetchReply MountTable::prefetch(const PrefetchRequest& request, const Prefetch::Progress& progress,
+                                   const std::stop_token& stop) {
+  const std::shared_ptr<Mount> mount = find(request.name);
+  if (!mount) throw Error(ErrorKind::not_found, "is not mounted");
+  const auto prefetch =
+      prefetch_of_all(*mount, request.rate ? request.rate : mount->definition.prefetch.rate);
+  const uint64_t missing = prefetch->run(stop, progress);
+  if (missing != 0) {
+    throw make_error(ErrorKind::no_space,
+                     "{} of {} were evicted meanwhile: cache_limit is small for what is read",
+                     human_size(missing), human_size(prefetch->total_bytes()));
+  }
+  return {prefetch->total_bytes()};
+}
+
+AccessesReply MountTable::accesses(const std::string& name) const {
+  const std::shared_ptr<Mount> mount = find(name);
+  if (!mount) throw Error(ErrorKind::not_found, "is not mounted");
+  const AccessRecord& record = *mount->source.device->record();
+  AccessesReply reply;
+  reply.name = name;
+  reply.image = mount->definition.image;
+  reply.image_digest = mount->source.image_digest;
+  reply.age_us = static_cast<uint64_t>(record.age().count());
+  reply.left_out = record.left_out();
+  const auto& streams = mount->source.device->streams();
+  for (const auto& stream : streams)
+    reply.layers.push_back({stream->blob->name(), stream->spans->stream_size()});
+  static constexpr std::array kHow{AccessHow::memory, AccessHow::disk,       AccessHow::fetched,
+                                   AccessHow::failed, AccessHow::read_ahead, AccessHow::prefetch};
+  for (const Access& access : record.accesses()) {
+    reply.accesses.push_back({static_cast<uint64_t>(access.begin.count()),
+                              static_cast<uint64_t>(access.duration.count()), access.place.stream,
+                              streams[access.place.stream]->spans->output(access.place.span).offset,
+                              kHow[static_cast<size_t>(access.kind)]});
+  }
+  return reply;
 }
 
 void MountTable::check_descriptors(const ServeRequest& request, size_t count) const {

@@ -10,10 +10,13 @@
 
 #include "base/mutex.h"
 #include "control/messages.h"
+#include "daemon/background_prefetch.h"
 #include "daemon/mount_health.h"
 #include "daemon/service_manager.h"
 #include "daemon/source_opener.h"
+#include "daemon/start_trace.h"
 #include "daemon/transport.h"
+#include "source/prefetch.h"
 
 namespace erofs_oci {
 
@@ -34,6 +37,11 @@ class MountTable {
   /// Serves an opened mount. Without descriptors, on those that were stored under the generation (fuse).
   void serve(const ServeRequest& request, std::vector<UniqueFd> fds);
   void close(const CloseRequest& request);
+  /// Fetches all of a served mount to disk, in the caller's time. Throws Error, also where that cannot be.
+  PrefetchReply prefetch(const PrefetchRequest& request, const Prefetch::Progress& progress,
+                         const std::stop_token& stop);
+  /// What was read of a mount since it was opened.
+  AccessesReply accesses(const std::string& name) const;
   std::vector<MountStatus> status(const std::optional<std::string>& name) const;
   /// Mounts by the cached layers that they use (LayerKey::file_name()).
   std::multimap<std::string, std::string> cache_users() const;
@@ -45,6 +53,10 @@ class MountTable {
   struct Mount;
 
   std::shared_ptr<Mount> find(const std::string& name) const;
+  std::unique_ptr<Prefetch> prefetch_of_all(Mount& mount, std::optional<uint64_t> rate) const;
+  void check_cache_takes(Mount& mount) const;
+  std::unique_ptr<BackgroundPrefetch> start_prefetch(Mount& mount) const;
+  std::unique_ptr<StartTrace> start_trace(Mount& mount) const;
   std::optional<OpenReply> describe_served(const std::string& name) const;
   void abandon(const std::shared_ptr<Mount>& mount);
   void check_descriptors(const ServeRequest& request, size_t count) const;

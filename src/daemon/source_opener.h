@@ -47,6 +47,11 @@ class SourceOpener {
         cache_(cache),
         assembler_(loader, store, std::move(binding_prefix), cache) {}
 
+  Store& store() const { return store_; }
+  SpanLoader& loader() const { return loader_; }
+  /// May be null.
+  DiskCache* cache() const { return cache_; }
+
   /// Blocks for as long as the registry takes, start_timeout at most, and an index takes to be built. Throws
   /// Error, and FilesWanted as open_image() does.
   OpenedSource open(OpenInput input, const StageSink& stage);

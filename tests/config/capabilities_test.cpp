@@ -28,12 +28,11 @@ TEST(Capabilities, AMissingProtectionIsRefusedAndNamed) {
 }
 
 TEST(Capabilities, EachKeyThatIsAskedForIsRefused) {
-  std::vector<Definition> asking(5);
+  std::vector<Definition> asking(4);
   asking[0].registry.hosts_dir = "/etc/containerd/certs.d";
   asking[1].index = IndexPolicy::registry;
-  asking[2].prefetch.mode = PrefetchMode::all;
-  asking[3].boot = BootPolicy::nofail;
-  asking[4].automount = true;
+  asking[2].boot = BootPolicy::nofail;
+  asking[3].automount = true;
   for (const Definition& definition : asking) EXPECT_THAT(refusal(definition), ::testing::HasSubstr("cannot do"));
 }
 

@@ -84,6 +84,16 @@ InspectReply inspect_reply() {
           .indexes = {{.layer = 0, .identity = "sha256:x", .size_bytes = 8, .spans = 1}}};
 }
 
+AccessesReply accesses_reply() {
+  return {.name = "tools",
+          .image = "a:1",
+          .image_digest = kDigest,
+          .age_us = 9,
+          .layers = {{"layer", 4096}},
+          .accesses = {{1, 2, 0, 3, AccessHow::read_ahead}},
+          .left_out = 4};
+}
+
 template <typename T>
 void expect_round_trip(const T& message, const json& expected) {
   EXPECT_EQ(to_json(message), expected);
@@ -113,6 +123,12 @@ TEST(Messages, SurviveARoundTripWithAllMembers) {
                     {{"name", "tools"}, {"generation", kGeneration}, {"transport", "nbd"}, {"fds", {0, 2}}});
   expect_round_trip(CloseRequest{"tools", kGeneration}, {{"name", "tools"}, {"generation", kGeneration}});
   expect_round_trip(StatusRequest{"tools"}, {{"name", "tools"}});
+  expect_round_trip(PrefetchRequest{"tools", 7}, {{"name", "tools"}, {"rate", 7}});
+  expect_round_trip(PrefetchReply{8}, {{"bytes", 8}});
+  expect_round_trip(AccessesRequest{"tools"}, {{"name", "tools"}});
+  const json accesses = to_json(accesses_reply());
+  EXPECT_EQ(to_json(from_json<AccessesReply>(accesses)), accesses);
+  EXPECT_EQ(accesses["accesses"][0]["how"], "read_ahead");
   expect_round_trip(
       list_reply(),
       {{"mounts",
@@ -185,6 +201,9 @@ TEST(Messages, RefuseWhatIsUnknownMissingOrOutOfRange) {
   EXPECT_THAT(refusal<ServeRequest>(serve, {{"fds", {4294967296}}}),
               HasSubstr("'fds' must be a whole number"));
   EXPECT_THAT(refusal<ServeRequest>(serve, {{"fds", 0}}), HasSubstr("'fds' must be an array"));
+  EXPECT_THAT(refusal<PrefetchRequest>({{"name", "tools"}}, {{"rate", 0}}), HasSubstr("'rate' must not be 0"));
+  EXPECT_THAT(refusal<AccessesReply>(to_json(accesses_reply()), {{"layers", json::array()}}),
+              HasSubstr("'layer' must be one of 'layers'"));
   EXPECT_THAT(refusal<OpenReply>(to_json(open_reply()), {{"block_size", 1024}}),
               HasSubstr("'block_size' must be 512 or 4096"));
   EXPECT_THAT(refusal<OpenReply>(to_json(open_reply()), {{"size_bytes", 0}}),
@@ -251,6 +270,10 @@ TEST(Interface, DeclaresTheMembersOfEveryMessage) {
   EXPECT_EQ(declared("type DamagedSpan ("), members(to_json(verified)["damaged"][0]));
   EXPECT_EQ(from_json<CacheVerifyReply>(to_json(verified)).damaged[0].span, 3u);
   EXPECT_EQ(from_json<CacheListReply>(to_json(cached)).layers[0].mounts[0], "tools");
+  EXPECT_EQ(declared("method Prefetch("), members(to_json(PrefetchRequest{"a", 1})));
+  EXPECT_EQ(declared("method Accesses(name: string) -> ("), members(to_json(accesses_reply())));
+  EXPECT_EQ(declared("type Access ("), members(to_json(accesses_reply())["accesses"][0]));
+  EXPECT_EQ(declared("type RecordedLayer ("), members(to_json(accesses_reply())["layers"][0]));
   json open = to_json(open_reply());
   open.update(to_json(OpenProgress{"a", 1, 2}));
   EXPECT_EQ(declared("pinned: ?string) -> ("), members(open));
@@ -267,6 +290,10 @@ TEST(Interface, DeclaresTheNamesOfEveryEnum) {
   const std::string text(interface_description());
   EXPECT_THAT(text, HasSubstr(fmt::format("type Integrity ({}, {}, {})", to_string(Integrity::verified),
                                           to_string(Integrity::unverified), to_string(Integrity::local))));
+  EXPECT_THAT(text, HasSubstr(fmt::format("type AccessHow ({}, {}, {}, {}, {}, {})", to_string(AccessHow::memory),
+                                          to_string(AccessHow::disk), to_string(AccessHow::fetched),
+                                          to_string(AccessHow::failed), to_string(AccessHow::read_ahead),
+                                          to_string(AccessHow::prefetch))));
   EXPECT_THAT(text,
               HasSubstr(fmt::format("type Transport ({}, {}, {})", to_string(TransportKind::nbd),
                                     to_string(TransportKind::fuse), to_string(TransportKind::export_))));
