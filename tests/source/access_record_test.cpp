@@ -15,8 +15,9 @@ using ::testing::SizeIs;
 
 TEST(AccessRecord, TellsWhatWasReadByItsBeginning) {
   AccessRecord record;
+  std::this_thread::sleep_for(milliseconds(2));
   const auto begin = AccessRecord::Clock::now();
-  record.note({70, 7}, AccessKind::prefetch, begin - milliseconds(1));
+  record.note({70, 7}, AccessKind::prefetch, begin);
   record.note({3, 1u << 31}, AccessKind::fetched, begin - milliseconds(1500));
   const auto accesses = record.accesses();
   ASSERT_THAT(accesses, SizeIs(2));
