@@ -42,7 +42,8 @@ struct ResponseHead {
 };
 
 /// Takes the body of a response with a status of 2xx piece by piece. Called on the transfer thread: must not
-/// block and must not call the engine. An exception ends the transfer and comes out of Engine::perform.
+/// block, and of the engine must call nothing but spawn(). An exception ends the transfer and comes out of
+/// Engine::perform.
 class BodySink {
  public:
   virtual ~BodySink() = default;

@@ -92,21 +92,26 @@ http::Task<void> Blob::take_whole(const Purpose& purpose) {
 }
 
 void Blob::read(ByteRange range, MutableBytes out, Priority priority, RangeDone done) {
-  assert(!range.empty() && range.length == out.size() && range.fits_in(size_bytes()));
-  repository_->engine().spawn(run_read(shared_from_this(), range, out, priority, std::move(done)));
+  std::vector<RangeRead> reads;
+  reads.push_back({range, out, std::move(done)});
+  read_neighbours(std::move(reads), priority);
 }
 
-http::Task<void> Blob::run_read(std::shared_ptr<Blob> self, ByteRange range, MutableBytes out,
-                                Priority priority, RangeDone done) {
+void Blob::read_neighbours(std::vector<RangeRead> reads, Priority priority) {
+  assert(!reads.empty() && reads.back().range.fits_in(size_bytes()));
+  repository_->engine().spawn(run_read(shared_from_this(), std::move(reads), priority));
+}
+
+http::Task<void> Blob::run_read(std::shared_ptr<Blob> self, std::vector<RangeRead> reads, Priority priority) {
+  RangeFill fill(std::move(reads));
   std::optional<Error> failure;
   try {
     const Purpose purpose{priority, self->reading_, self->reads_};
-    RangeFill fill(range, out);
     co_await self->fill(fill, purpose);
   } catch (const Error& error) {
-    failure = error.within(fmt::format("reading {} bytes {}", self->name(), to_string(range)));
+    failure = error.within(fmt::format("reading {} bytes {}", self->name(), to_string(fill.range())));
   }
-  done(std::move(failure));
+  if (failure) fill.fail(*failure);
 }
 
 void Blob::fail_pending(const Error& reason) {

@@ -43,6 +43,8 @@ class Blob final : public RangeReader, public std::enable_shared_from_this<Blob>
   uint64_t size_bytes() const override { return descriptor_.size_bytes; }
   std::string name() const override { return name_; }
   void read(ByteRange range, MutableBytes out, Priority priority, RangeDone done) override;
+  /// By one request, where the registry answers as it was asked.
+  void read_neighbours(std::vector<RangeRead> reads, Priority priority) override;
 
   /// Fails the reads that wait now, and those to come, with `reason`, until resume(): an unmount must not
   /// wait for a registry that is away. `done` of the former may be called after this has returned.
@@ -64,8 +66,8 @@ class Blob final : public RangeReader, public std::enable_shared_from_this<Blob>
 
   http::Task<void> probe(const Purpose& purpose);
   http::Task<void> take_whole(const Purpose& purpose);
-  static http::Task<void> run_read(std::shared_ptr<Blob> self, ByteRange range, MutableBytes out,
-                                   Priority priority, RangeDone done);
+  static http::Task<void> run_read(std::shared_ptr<Blob> self, std::vector<RangeRead> reads,
+                                   Priority priority);
   static http::Task<void> run_abort(std::shared_ptr<Blob> self, std::optional<Error> reason);
 
   http::Task<void> fill(RangeFill& fill, const Purpose& purpose);

@@ -9,19 +9,55 @@
 
 namespace erofs_oci::registry {
 
+namespace {
+
+std::vector<RangeRead> only(ByteRange range, MutableBytes out) {
+  std::vector<RangeRead> reads;
+  reads.push_back({range, out, [](const std::optional<Error>&) {}});
+  return reads;
+}
+
+}  // namespace
+
+RangeFill::RangeFill(ByteRange range, MutableBytes out) : RangeFill(only(range, out)) {}
+
+RangeFill::RangeFill(std::vector<RangeRead> reads)
+    : reads_(std::move(reads)),
+      range_(ByteRange::from_to(reads_.front().range.offset, reads_.back().range.end())),
+      missing_{range_} {}
+
 void RangeFill::put(uint64_t offset, Bytes piece) {
-  const ByteRange wanted = range_.intersect({offset, piece.size()});
-  if (wanted.empty()) return;
-  std::memcpy(out_.data() + (wanted.offset - range_.offset), piece.data() + (wanted.offset - offset),
-              wanted.length);
+  const ByteRange came = range_.intersect({offset, piece.size()});
+  if (came.empty()) return;
+  for (size_t i = told_; i < reads_.size() && reads_[i].range.offset < came.end(); ++i) {
+    const ByteRange part = reads_[i].range.intersect(came);
+    if (part.empty()) continue;
+    std::memcpy(reads_[i].out.data() + (part.offset - reads_[i].range.offset),
+                piece.data() + (part.offset - offset), part.length);
+  }
+  remove_from_missing(came);
+  tell_complete();
+}
+
+void RangeFill::remove_from_missing(ByteRange came) {
   std::vector<ByteRange> missing;
   for (const ByteRange& part : missing_) {
-    if (part.offset < wanted.offset) missing.push_back(part.intersect({0, wanted.offset}));
-    if (part.end() > wanted.end()) {
-      missing.push_back(ByteRange::from_to(std::max(part.offset, wanted.end()), part.end()));
+    if (part.offset < came.offset) missing.push_back(part.intersect({0, came.offset}));
+    if (part.end() > came.end()) {
+      missing.push_back(ByteRange::from_to(std::max(part.offset, came.end()), part.end()));
     }
   }
   missing_ = std::move(missing);
+}
+
+void RangeFill::tell_complete() {
+  const uint64_t complete_to = missing_.empty() ? range_.end() : missing_.front().offset;
+  while (told_ < reads_.size() && reads_[told_].range.end() <= complete_to)
+    reads_[told_++].done(std::nullopt);
+}
+
+void RangeFill::fail(const Error& error) {
+  while (told_ < reads_.size()) reads_[told_++].done(error);
 }
 
 uint64_t RangeFill::missing_bytes() const {

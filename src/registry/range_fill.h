@@ -6,6 +6,7 @@
 
 #include "base/byte_range.h"
 #include "base/bytes.h"
+#include "base/range_reader.h"
 #include "http/request.h"
 #include "registry/host_client.h"
 
@@ -14,15 +15,22 @@ namespace erofs_oci::registry {
 /// More than this is not skipped to reach the wanted part of a whole body.
 constexpr uint64_t kMaxSkippedBytes = 4 * kMiB;
 
-/// A buffer that is filled with the bytes of one range, from pieces that come in any order and may lie partly
-/// outside. Keeps what came when a transfer breaks. One thread at a time.
+/// Buffers that are filled with the bytes of neighbouring ranges, from pieces that come in any order and may
+/// lie partly outside. Keeps what came when a transfer breaks. One thread at a time.
 class RangeFill {
  public:
   /// `out` has the length of `range`, which is not empty.
-  RangeFill(ByteRange range, MutableBytes out) : range_(range), out_(out), missing_{range} {}
+  RangeFill(ByteRange range, MutableBytes out);
+  /// As RangeReader::read_neighbours() has them.
+  explicit RangeFill(std::vector<RangeRead> reads);
 
-  /// Takes those bytes of `piece`, which begins at `offset`, that lie in the range.
+  /// The ranges together.
+  ByteRange range() const { return range_; }
+  /// Takes those bytes of `piece`, which begins at `offset`, that lie in the ranges, and tells those reads,
+  /// in their order, that have all of theirs. What was told is not touched again.
   void put(uint64_t offset, Bytes piece);
+  /// Tells the reads that were not told yet.
+  void fail(const Error& error);
 
   bool complete() const { return missing_.empty(); }
   /// The first part that is missing; not for a complete one.
@@ -30,8 +38,12 @@ class RangeFill {
   uint64_t missing_bytes() const;
 
  private:
+  void remove_from_missing(ByteRange came);
+  void tell_complete();
+
+  std::vector<RangeRead> reads_;
   const ByteRange range_;
-  const MutableBytes out_;
+  size_t told_ = 0;                 // of reads_
   std::vector<ByteRange> missing_;  // sorted, apart from each other
 };
 

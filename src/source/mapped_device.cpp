@@ -103,6 +103,7 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
       return;
     }
     if (piece.target == kMetadata) return fill_metadata(piece.range, out);
+    SpanLoader::Together together(device_->loader_);
     ByteRange rest = piece.range;
     while (!rest.empty()) {
       const SpanPart part = first_part(*stream(piece).spans, rest);
@@ -113,7 +114,8 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
           [self = shared_from_this(), part, place, to = out.first(part.length)](SpanResult result) {
             self->device_->note(place, self->begin_, result);
             self->span_arrived(part, to, result);
-          });
+          },
+          &together);
       out = out.subspan(part.length);
       rest = ByteRange::from_to(rest.offset + part.length, rest.end());
     }
@@ -219,11 +221,13 @@ void MappedDevice::read_ahead(const std::vector<Piece>& pieces) {
     ahead = ahead.intersect({0, spans.stream_size()});
     if (ahead.empty()) continue;
     const size_t last = spans.find(ahead.end() - 1);
+    SpanLoader::Together together(loader_);
     for (size_t span = spans.find(ahead.offset); span <= last; ++span) {
       loader_.load_ahead(
           stream, span,
           [record = record_, place = SpanPlace{piece.target, static_cast<uint32_t>(span)},
-           begin = AccessRecord::Clock::now()] { record->note(place, AccessKind::read_ahead, begin); });
+           begin = AccessRecord::Clock::now()] { record->note(place, AccessKind::read_ahead, begin); },
+          &together);
     }
   }
 }

@@ -35,6 +35,32 @@ struct SpanLoader::Load {
   bool in_group() const { return stream->spans->group(span).count > 1; }
 };
 
+/// Loads that wait to be sent together; who gets memory later than that goes by itself.
+class SpanLoader::Batch {
+ public:
+  /// False where it is sent already.
+  bool add(const std::shared_ptr<Load>& load) {
+    MutexLock lock(mutex_);
+    if (!sent_) loads_.push_back(load);
+    return !sent_;
+  }
+  /// In the order of their spans.
+  std::vector<std::shared_ptr<Load>> take() {
+    MutexLock lock(mutex_);
+    sent_ = true;
+    std::ranges::sort(loads_, {}, &Load::span);
+    return std::move(loads_);
+  }
+
+ private:
+  Mutex mutex_;
+  bool sent_ GUARDED_BY(mutex_) = false;
+  std::vector<std::shared_ptr<Load>> loads_ GUARDED_BY(mutex_);
+};
+
+SpanLoader::Together::Together(SpanLoader& loader) : loader_(loader), batch_(std::make_shared<Batch>()) {}
+SpanLoader::Together::~Together() { loader_.send(*batch_); }
+
 SpanLoader::SpanLoader(MemoryBound& memory, WorkerPool& workers) : memory_(memory), workers_(workers) {
   memory_.set_evict([this](uint64_t wanted) { return evict(wanted); });
 }
@@ -64,7 +90,7 @@ SpanRef SpanLoader::find(const Stream& stream, size_t span) {
 }
 
 void SpanLoader::load(const std::shared_ptr<const Stream>& stream, size_t span, Priority priority,
-                      SpanDone done) {
+                      SpanDone done, Together* together) {
   if (const auto damage = stream->spans->damage(span))
     return done({nullptr, damage->within(stream->blob->name())});
   std::shared_ptr<Load> load;
@@ -89,7 +115,7 @@ void SpanLoader::load(const std::shared_ptr<const Stream>& stream, size_t span, 
   load->stream = stream;
   load->span = span;
   load->priority = priority;
-  reserve(load);
+  reserve(load, together != nullptr ? together->batch_ : nullptr);
 }
 
 void SpanLoader::add_waiter(Load& load, Waiter waiter) {
@@ -101,9 +127,10 @@ void SpanLoader::end_ahead(Load& load) {
   if (std::exchange(load.ahead, false)) loading_ahead_ -= load.stream->spans->output(load.span).length;
 }
 
-void SpanLoader::reserve(const std::shared_ptr<Load>& load) {
-  memory_.reserve(MemoryBound::Kind::span, memory_for(*load->stream, load->span),
-                  [this, load](Reservation reservation) { start(load, std::move(reservation)); });
+void SpanLoader::reserve(const std::shared_ptr<Load>& load, const BatchRef& batch) {
+  memory_.reserve(
+      MemoryBound::Kind::span, memory_for(*load->stream, load->span),
+      [this, load, batch](Reservation reservation) { start(load, std::move(reservation), batch); });
 }
 
 uint64_t SpanLoader::memory_for(const Stream& stream, size_t span) {
@@ -117,7 +144,8 @@ bool SpanLoader::may_load_ahead(SpanKey key, uint64_t bytes) {
          cache_.ahead_bytes() + loading_ahead_ + bytes <= memory_.limit() / kAheadShare;
 }
 
-void SpanLoader::load_ahead(const std::shared_ptr<const Stream>& stream, size_t span, LoadedAhead loaded) {
+void SpanLoader::load_ahead(const std::shared_ptr<const Stream>& stream, size_t span, LoadedAhead loaded,
+                            Together* together) {
   if (stopping_ || stream->spans->damage(span)) return;
   // A group is decoded as far as it is wanted, or all of it: that is ahead enough.
   if (stream->spans->group(span).count > 1 && !(stream->store && stream->store->has(span))) return;
@@ -143,7 +171,7 @@ void SpanLoader::load_ahead(const std::shared_ptr<const Stream>& stream, size_t 
     loading_ahead_ += bytes;
     ++unfinished_;
   }
-  start(load, std::move(*reservation));
+  start(load, std::move(*reservation), together != nullptr ? together->batch_ : nullptr);
 }
 
 bool SpanLoader::prefetch(const std::shared_ptr<const Stream>& stream, size_t span, PrefetchDone done,
@@ -177,11 +205,11 @@ bool SpanLoader::prefetch(const std::shared_ptr<const Stream>& stream, size_t sp
     entry->prefetch.push_back(std::move(done));
     if (!is_first) return true;
   }
-  start(load, std::move(*reservation));
+  start(load, std::move(*reservation), nullptr);
   return true;
 }
 
-void SpanLoader::start(const std::shared_ptr<Load>& load, Reservation reservation) {
+void SpanLoader::start(const std::shared_ptr<Load>& load, Reservation reservation, const BatchRef& batch) {
   try {
     const uint64_t output_length = load->stream->spans->output(load->span).length;
     load->output = memory_.allocate(reservation.split(output_length));
@@ -192,6 +220,7 @@ void SpanLoader::start(const std::shared_ptr<Load>& load, Reservation reservatio
   const auto& store = load->stream->store;
   if (store && store->has(load->span))
     return workers_.post(load->priority, [this, load] { load_kept(load); });
+  if (batch && !load->in_group() && batch->add(load)) return;
   fetch(load);
 }
 
@@ -207,17 +236,50 @@ void SpanLoader::load_kept(const std::shared_ptr<Load>& load) {
   finish(load, std::nullopt);
 }
 
+/// Neighbours by one request, as long as that is not too long.
+void SpanLoader::send(Batch& batch) {
+  std::vector<std::shared_ptr<Load>> neighbours;
+  ByteRange request;
+  for (const std::shared_ptr<Load>& load : batch.take()) {
+    const ByteRange stored = load->stored_range();
+    const bool is_next = !neighbours.empty() && stored.offset >= request.offset &&
+                         stored.offset <= request.end() && stored.end() > request.end();
+    if (!is_next || stored.end() - request.offset > kMaxRequest) {
+      fetch_neighbours(std::exchange(neighbours, {}));
+      request = stored;
+    }
+    request = ByteRange::from_to(request.offset, stored.end());
+    neighbours.push_back(load);
+  }
+  fetch_neighbours(neighbours);
+}
+
 void SpanLoader::fetch(const std::shared_ptr<Load>& load) {
+  if (!load->in_group()) return fetch_neighbours({load});
   if (stopping_) return finish(load, Error(ErrorKind::unavailable, ECANCELED, "the daemon is stopping"));
   ++load->fetches;
-  if (load->in_group()) return fetch_group(load);
-  const MutableBytes target = load->direct() ? load->output->bytes() : load->stored->bytes();
-  load->stream->blob->read(load->stored_range(), target, load->priority,
-                           [this, load](std::optional<Error> error) {
-                             if (error || (load->direct() && !load->stream->spans->has_digests()))
-                               return finish(load, std::move(error));
-                             workers_.post(load->priority, [this, load] { decode(load); });
-                           });
+  fetch_group(load);
+}
+
+void SpanLoader::fetch_neighbours(const std::vector<std::shared_ptr<Load>>& loads) {
+  if (loads.empty()) return;
+  if (stopping_) {
+    for (const auto& load : loads)
+      finish(load, Error(ErrorKind::unavailable, ECANCELED, "the daemon is stopping"));
+    return;
+  }
+  std::vector<RangeRead> reads;
+  for (const auto& load : loads) {
+    ++load->fetches;
+    reads.push_back({load->stored_range(), load->direct() ? load->output->bytes() : load->stored->bytes(),
+                     [this, load](std::optional<Error> error) { fetched(load, std::move(error)); }});
+  }
+  loads.front()->stream->blob->read_neighbours(std::move(reads), loads.front()->priority);
+}
+
+void SpanLoader::fetched(const std::shared_ptr<Load>& load, std::optional<Error> error) {
+  if (error || (load->direct() && !load->stream->spans->has_digests())) return finish(load, std::move(error));
+  workers_.post(load->priority, [this, load] { decode(load); });
 }
 
 /// Fetched, decoded and verified there.
@@ -280,7 +342,7 @@ void SpanLoader::finish(const std::shared_ptr<Load>& load, std::optional<Error> 
       loads_.erase(load->key());
     }
   }
-  if (next) reserve(next);
+  if (next) reserve(next, nullptr);
   if (!error && load->loaded_ahead) load->loaded_ahead();
   if (!prefetch.empty() && error) {
     for (const PrefetchDone& done : prefetch) done(error);

@@ -54,6 +54,34 @@ TEST_F(RangeFillTest, LeavesAloneWhatLiesOutside) {
   EXPECT_EQ(out_, "56789abcde");
 }
 
+TEST(NeighboursFill, TellsEachReadAsSoonAsItsBytesAreThere) {
+  std::array<std::string, 3> out{std::string(4, '.'), std::string(3, '.'), std::string(5, '.')};
+  // The second begins with the last byte of the first, as spans of gzip do.
+  const std::array<ByteRange, 3> ranges{{{2, 4}, {5, 3}, {8, 5}}};
+  std::string told;
+  std::vector<RangeRead> reads;
+  for (size_t i = 0; i < out.size(); ++i) {
+    reads.push_back(
+        {ranges[i], std::as_writable_bytes(std::span(out[i])), [&told, i](const std::optional<Error>& error) {
+           told += static_cast<char>('0' + i);
+           if (error) told += '!';
+         }});
+  }
+  RangeFill fill(std::move(reads));
+  EXPECT_EQ(fill.range(), (ByteRange{2, 11}));
+  fill.put(2, as_bytes(kObject.substr(2, 3)));
+  EXPECT_EQ(told, "");
+  fill.put(5, as_bytes(kObject.substr(5, 4)));
+  EXPECT_EQ(told, "01");
+  EXPECT_EQ(out[0] + out[1], "2345567");
+  out[0] = "gone";
+  fill.put(0, as_bytes(kObject.substr(0, 10)));
+  EXPECT_EQ(out[0], "gone");
+  EXPECT_EQ(fill.next(), (ByteRange{10, 3}));
+  fill.fail(Error(ErrorKind::unavailable, "away"));
+  EXPECT_EQ(told, "012!");
+}
+
 TEST_F(RangeFillTest, ASinkPutsAnswersWhereTheyBelong) {
   RangeSink early = sink();
   begin(early, 206, "bytes 3-8/20");

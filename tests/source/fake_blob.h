@@ -21,23 +21,15 @@ class FakeBlob : public RangeReader {
   uint64_t size_bytes() const override { return data_.size(); }
   std::string name() const override { return "fake blob"; }
 
-  void read(ByteRange range, MutableBytes out, Priority, RangeDone done) override {
-    ++reads;
-    {
-      MutexLock lock(mutex_);
-      offsets_.push_back(range.offset);
-    }
-    bytes += range.length;
-    if (failures > 0) {
-      --failures;
-      return done(Error(ErrorKind::unavailable, "the fake is away"));
-    }
-    std::copy_n(data_.begin() + static_cast<ptrdiff_t>(range.offset), range.length, out.begin());
-    if (altered > 0) {
-      --altered;
-      std::ranges::fill(out, std::byte{0xff});
-    }
-    if (!hold(done)) done(std::nullopt);
+  void read(ByteRange range, MutableBytes out, Priority priority, RangeDone done) override {
+    std::vector<RangeRead> one;
+    one.push_back({range, out, std::move(done)});
+    read_neighbours(std::move(one), priority);
+  }
+
+  void read_neighbours(std::vector<RangeRead> neighbours, Priority) override {
+    ++requests;
+    for (RangeRead& each : neighbours) answer(each.range, each.out, std::move(each.done));
   }
 
   /// Answers the reads held so far, last first, and holds no more; with `error`, where there is one.
@@ -61,12 +53,32 @@ class FakeBlob : public RangeReader {
   }
 
   std::atomic<int> reads{0};
+  std::atomic<int> requests{0};  ///< neighbours count as one
   std::atomic<uint64_t> bytes{0};
   std::atomic<int> failures{0};
   std::atomic<int> altered{0};
   std::atomic<bool> held{false};
 
  private:
+  void answer(ByteRange range, MutableBytes out, RangeDone done) {
+    ++reads;
+    {
+      MutexLock lock(mutex_);
+      offsets_.push_back(range.offset);
+    }
+    bytes += range.length;
+    if (failures > 0) {
+      --failures;
+      return done(Error(ErrorKind::unavailable, "the fake is away"));
+    }
+    std::copy_n(data_.begin() + static_cast<ptrdiff_t>(range.offset), range.length, out.begin());
+    if (altered > 0) {
+      --altered;
+      std::ranges::fill(out, std::byte{0xff});
+    }
+    if (!hold(done)) done(std::nullopt);
+  }
+
   bool hold(RangeDone& done) {
     MutexLock lock(mutex_);
     if (held) waiting_.push_back(std::move(done));

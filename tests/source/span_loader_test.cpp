@@ -42,8 +42,7 @@ class SpanLoaderTest : public ::testing::Test {
   }
   void expect_data(const SpanResult& result, size_t span) {
     ASSERT_FALSE(result.error) << result.error->what();
-    EXPECT_TRUE(
-        std::ranges::equal(result.span->bytes(), Bytes(data_).subspan(span * kMiB, kMiB)));
+    EXPECT_TRUE(std::ranges::equal(result.span->bytes(), Bytes(data_).subspan(span * kMiB, kMiB)));
   }
 
   const std::vector<std::byte> data_ = pattern(kSize);
@@ -104,6 +103,62 @@ TEST_F(SpanLoaderTest, ALoadGoesOnByTheBlobOfThoseWhoStillWait) {
   EXPECT_THAT(unmounted.get().error->what(), HasSubstr("unmounted"));
   expect_data(waiting.get(), 0);
   EXPECT_EQ(other_->reads, 1);
+}
+
+class Together : public SpanLoaderTest {
+ protected:
+  std::vector<std::future<SpanResult>> start_together(const std::shared_ptr<const Stream>& of,
+                                                      const std::vector<size_t>& spans) {
+    std::vector<std::future<SpanResult>> results;
+    SpanLoader::Together together(loader_);
+    for (const size_t span : spans) {
+      auto promise = std::make_shared<std::promise<SpanResult>>();
+      results.push_back(promise->get_future());
+      loader_.load(
+          of, span, Priority::foreground,
+          [promise](SpanResult result) { promise->set_value(std::move(result)); }, &together);
+    }
+    return results;
+  }
+  /// Their bytes have been checked when it returns.
+  void load(const std::shared_ptr<const Stream>& of, const std::vector<size_t>& spans) {
+    auto results = start_together(of, spans);
+    for (size_t i = 0; i < spans.size(); ++i) expect_data(results[i].get(), spans[i]);
+  }
+};
+
+TEST_F(Together, NeighboursAreFetchedByOneRequest) {
+  const auto of = stream(blob_, content_);
+  load(of, {0, 1});
+  EXPECT_EQ(blob_->requests, 1);
+  EXPECT_EQ(blob_->reads, 2);
+}
+
+TEST_F(Together, NoRequestIsLongerThanTheBound) {
+  load(stream(blob_, content_), {0, 1, 2});
+  EXPECT_EQ(blob_->requests, 2);
+  static_assert(SpanLoader::kMaxRequest == 2 * kMiB);
+}
+
+TEST_F(Together, WhatLiesApartIsFetchedApart) {
+  load(stream(blob_, content_), {0, 2});
+  EXPECT_EQ(blob_->requests, 2);
+}
+
+TEST_F(Together, WhatIsThereIsNotFetchedWithItsNeighbours) {
+  const auto of = stream(blob_, content_);
+  loader_.use(*of);
+  expect_data(start(of, 1).get(), 1);
+  load(of, {0, 1, 2});
+  EXPECT_EQ(blob_->reads, 3);
+  EXPECT_EQ(blob_->bytes, kSize);
+}
+
+TEST_F(Together, OneThatFailsIsNoFailureOfItsNeighbour) {
+  blob_->failures = 1;
+  auto results = start_together(stream(blob_, content_), {0, 1});
+  EXPECT_TRUE(results[0].get().error);
+  expect_data(results[1].get(), 1);
 }
 
 TEST_F(SpanLoaderTest, MemoryIsKeptAsLongAsADeviceUsesTheContent) {
