@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "cache/built_layer.h"
 #include "cache/checksum.h"
 
 namespace erofs_oci {
@@ -46,20 +47,35 @@ void sync_data(int file, const fs::path& path) {
 }  // namespace
 
 LayerMap CachedLayer::create(const fs::path& base, const LayerKey& key, SpanCuts cuts) {
-  const fs::path map_path = with_ending(base, ".map");
   const fs::path data_path = with_ending(base, ".data");
-  const fs::path temporary = with_ending(base, ".map.new");
-  ::unlink(map_path.c_str());  // before the data that it speaks of
+  ::unlink(with_ending(base, ".map").c_str());  // before the data that it speaks of
   const UniqueFd data = open_file(data_path, O_RDWR | O_CREAT | O_TRUNC | kFlags, kMode);
   if (::ftruncate(data.get(), static_cast<off_t>(cuts.stream_size)) != 0)
     throw errno_error("{}", data_path.native());
+  if (::fsync(data.get()) != 0) throw errno_error("{}: fsync", data_path.native());
+  create_map(base, key, cuts);
+  const size_t count = cuts.count();
+  return {key, std::move(cuts), std::vector<SpanMark>(count)};
+}
+
+LayerMap CachedLayer::take_built(const fs::path& base) {
+  const fs::path data_path = with_ending(base, ".data");
+  const fs::path built = with_ending(base, kBuiltData);
+  LayerMap map = read_map(open_file(with_ending(base, kBuiltMap), O_RDONLY | kFlags).get(), base.native());
+  ::unlink(with_ending(base, ".map").c_str());
+  if (::rename(built.c_str(), data_path.c_str()) != 0) throw errno_error("{}: rename", built.native());
+  create_map(base, map.key, map.cuts);
+  return map;
+}
+
+void CachedLayer::create_map(const fs::path& base, const LayerKey& key, const SpanCuts& cuts) {
+  const fs::path map_path = with_ending(base, ".map");
+  const fs::path temporary = with_ending(base, ".map.new");
   ::unlink(temporary.c_str());
   const UniqueFd map = open_file(temporary, O_RDWR | O_CREAT | O_EXCL | kFlags, kMode);
   write_map(map.get(), key, cuts, temporary.native());
-  if (::fsync(map.get()) != 0 || ::fsync(data.get()) != 0) throw errno_error("{}: fsync", temporary.native());
+  if (::fsync(map.get()) != 0) throw errno_error("{}: fsync", temporary.native());
   if (::rename(temporary.c_str(), map_path.c_str()) != 0) throw errno_error("{}: rename", map_path.native());
-  const size_t count = cuts.count();
-  return {key, std::move(cuts), std::vector<SpanMark>(count)};
 }
 
 LayerMap CachedLayer::read(const fs::path& base) {
@@ -69,7 +85,7 @@ LayerMap CachedLayer::read(const fs::path& base) {
   return read_map(map.get(), map_path.native());
 }
 
-CachedLayer::CachedLayer(fs::path base, LayerMap map, Keep keep)
+CachedLayer::CachedLayer(fs::path base, LayerMap map, Keep keep, bool built)
     : map_path_(with_ending(base, ".map")),
       data_path_(with_ending(base, ".data")),
       key_(map.key),
@@ -80,7 +96,9 @@ CachedLayer::CachedLayer(fs::path base, LayerMap map, Keep keep)
       ::stat(map_path_.c_str(), &info) == 0 ? static_cast<uint32_t>(info.st_mtim.tv_sec) : now();
   slots_.resize(cuts_.count());
   for (size_t span = 0; span < slots_.size(); ++span) {
-    if (map.marks[span]) slots_[span] = {*map.marks[span], used_, State::stored};
+    if (!map.marks[span]) continue;
+    slots_[span] = {*map.marks[span], used_, built ? State::written : State::stored};
+    if (built) unsynced_.push_back(span);
   }
 }
 
@@ -189,14 +207,15 @@ void CachedLayer::damaged(size_t span, uint64_t evictions, const std::string& ho
 
 void CachedLayer::keep(size_t span, SpanRef bytes) {
   if (!keep_) return;
-  {
-    MutexLock lock(mutex_);
-    if (span >= slots_.size() || slots_[span].state != State::absent ||
-        cuts_.span(span).length != bytes->size())
-      return;
-    slots_[span].state = State::queued;
-  }
+  if (span >= cuts_.count() || cuts_.span(span).length != bytes->size() || !claim(span)) return;
   if (!keep_(shared_from_this(), span, std::move(bytes))) abandon(span);
+}
+
+bool CachedLayer::claim(size_t span) {
+  MutexLock lock(mutex_);
+  if (slots_[span].state != State::absent) return false;
+  slots_[span].state = State::queued;
+  return true;
 }
 
 void CachedLayer::abandon(size_t span) {

@@ -44,11 +44,15 @@ class CachedLayer : public SpanStore, public std::enable_shared_from_this<Cached
 
   /// Empty files for a layer of which there are none, in place of any of that name. Throws Error.
   static LayerMap create(const std::filesystem::path& base, const LayerKey& key, SpanCuts cuts);
+  /// Takes data and map that a build left for a layer of which there is nothing yet: the map as it was left,
+  /// of spans that are not durable. Throws Error.
+  static LayerMap take_built(const std::filesystem::path& base);
   /// What is there; throws Error, not_found where there is nothing.
   static LayerMap read(const std::filesystem::path& base);
 
-  /// `base` is the files' path without their endings. Without `keep` nothing is ever written.
-  CachedLayer(std::filesystem::path base, LayerMap map, Keep keep);
+  /// `base` is the files' path without their endings. Without `keep` nothing is ever written. The spans that
+  /// `map` has are durable, and marked so, or are `built`: then that is left to sync().
+  CachedLayer(std::filesystem::path base, LayerMap map, Keep keep, bool built = false);
 
   const LayerKey& key() const { return key_; }
   const SpanCuts& cuts() const { return cuts_; }
@@ -69,6 +73,8 @@ class CachedLayer : public SpanStore, public std::enable_shared_from_this<Cached
 
   // Of the writer's thread.
 
+  /// Queues a span; false where it is there or on its way.
+  bool claim(size_t span);
   /// Writes a queued span. Throws Error, and then the span is not kept.
   void write(size_t span, Bytes bytes);
   /// A queued span is not going to be written.
@@ -102,6 +108,7 @@ class CachedLayer : public SpanStore, public std::enable_shared_from_this<Cached
   };
   using FilesRef = std::shared_ptr<const Files>;
 
+  static void create_map(const std::filesystem::path& base, const LayerKey& key, const SpanCuts& cuts);
   FilesRef files();
   bool matches(size_t span, uint64_t checksum, const FilesRef& files, MutableBytes buffer);
   void damaged(size_t span, uint64_t evictions, const std::string& how);

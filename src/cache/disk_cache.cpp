@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "cache/checksum.h"
 
 namespace erofs_oci {
 namespace {
@@ -245,16 +246,24 @@ void DiskCache::write(CachedLayer& layer, size_t span, Bytes bytes) {
   }
   succeeded();
   used_ += bytes.size();
+  note_unsynced(bytes.size());
+}
+
+void DiskCache::note_unsynced(uint64_t bytes) {
   MutexLock lock(sync_mutex_);
-  unsynced_ += bytes.size();
+  unsynced_ += bytes;
   sync_changed_.notify_all();
 }
 
+uint64_t DiskCache::free_bytes() const {
+  return options_.limit_bytes - std::min(options_.limit_bytes, used_ + lent_);
+}
+
 bool DiskCache::make_room(uint64_t bytes) {
-  if (used_ + bytes <= options_.limit_bytes) return true;
+  if (bytes <= free_bytes()) return true;
   evict(bytes + options_.limit_bytes / 32);  // many at once: each time costs a sync
   measure();
-  if (used_ + bytes <= options_.limit_bytes) {
+  if (bytes <= free_bytes()) {
     told_pinned_ = false;
     return true;
   }
@@ -316,6 +325,89 @@ void DiskCache::succeeded() {
     if (!std::exchange(told_failure_, false)) return;
   }
   logf(LogLevel::notice, "the cache: {} can be written again", options_.folder.native());
+}
+
+// --- what builds of indexes leave ---
+
+CacheFill DiskCache::begin_build(uint64_t bytes) {
+  CacheFill fill{.folder = options_.folder};
+  if (!writes() || is_paused()) return fill;
+  on_writer([&] {
+    const uint64_t least = std::min(bytes, options_.limit_bytes / 2);
+    try {
+      if (free_bytes() < least) {
+        evict(least - free_bytes());
+        measure();
+      }
+    } catch (const Error& error) {
+      return failed(error);
+    }
+    fill.room = std::min(bytes, free_bytes());
+    lent_ += fill.room;
+  });
+  return fill;
+}
+
+void DiskCache::end_build(const CacheFill& fill) {
+  if (fill.room == 0) return;
+  on_writer([&] {
+    lent_ -= fill.room;
+    std::vector<fs::path> found;
+    for (const fs::directory_entry& entry : fs::directory_iterator(options_.folder)) {
+      const std::string name = entry.path().filename();
+      if (is_layer_file(name) && name.ends_with(kBuiltMap))
+        found.push_back(options_.folder / name.substr(0, kNameLength));
+    }
+    for (const fs::path& base : found) take_built(base);
+    measure();
+  });
+}
+
+void DiskCache::take_built(const fs::path& base) {
+  const fs::path map_path = base.native() + kBuiltMap;
+  try {
+    LayerMap map = read_map(open_file(map_path, O_RDONLY | O_NOFOLLOW).get(), map_path.native());
+    const auto layer = find(map.key);
+    if (map.key.file_name() == base.filename() && layer && layer->cuts() == map.cuts) {
+      take_missing(*layer, map, base);
+    } else if (map.key.file_name() == base.filename() && !layer) {
+      map = CachedLayer::take_built(base);
+      uint64_t bytes = 0;
+      for (size_t span = 0; span < map.marks.size(); ++span)
+        bytes += map.marks[span] ? map.cuts.span(span).length : 0;
+      auto taken = std::make_shared<CachedLayer>(base, std::move(map), keeper(), /*built=*/true);
+      {
+        MutexLock lock(mutex_);
+        layers_[base.filename()] = std::move(taken);
+      }
+      note_unsynced(bytes);
+    }
+  } catch (const Error& error) {
+    failed(error);
+  }
+  ::unlink(map_path.c_str());
+  ::unlink((base.native() + kBuiltData).c_str());
+}
+
+/// Of a layer that others have read, or indexed, meanwhile.
+void DiskCache::take_missing(CachedLayer& layer, const LayerMap& built, const fs::path& base) {
+  const std::string name = base.native() + kBuiltData;
+  const UniqueFd data = open_file(name, O_RDONLY | O_NOFOLLOW);
+  std::vector<std::byte> bytes;
+  for (size_t span = 0; span < built.marks.size(); ++span) {
+    if (!built.marks[span] || !layer.claim(span)) continue;
+    const ByteRange place = built.cuts.span(span);
+    bytes.resize(place.length);
+    try {
+      pread_exactly(data.get(), place.offset, bytes, name);
+      if (crc64(bytes) != *built.marks[span])
+        throw make_error(ErrorKind::corrupt, "{}: differs from its checksum", name);
+    } catch (const Error&) {
+      layer.abandon(span);
+      throw;
+    }
+    write(layer, span, bytes);
+  }
 }
 
 // --- syncing ---

@@ -16,6 +16,7 @@
 
 #include "base/mutex.h"
 #include "base/unique_fd.h"
+#include "cache/built_layer.h"
 #include "cache/cached_layer.h"
 #include "cache/write_queue.h"
 
@@ -86,6 +87,13 @@ class DiskCache {
   /// Waits until what keep() has been given is durable, or given up.
   void flush();
 
+  /// Where a build of an index may leave the layers that it decodes, which may have about so many bytes: in
+  /// room that is free, or that least recently used spans give up, of half the limit at most. To be followed
+  /// by end_build().
+  CacheFill begin_build(uint64_t bytes);
+  /// Takes what builds have left, and the room that this one was given.
+  void end_build(const CacheFill& fill);
+
  private:
   using Clock = std::chrono::steady_clock;
 
@@ -98,6 +106,10 @@ class DiskCache {
   CachedLayer::Keep keeper();
   void on_writer(const std::function<void()>& body);
 
+  void take_built(const std::filesystem::path& base);
+  void take_missing(CachedLayer& layer, const LayerMap& built, const std::filesystem::path& base);
+  void note_unsynced(uint64_t bytes);
+  uint64_t free_bytes() const;
   void write(CachedLayer& layer, size_t span, Bytes bytes);
   bool make_room(uint64_t bytes);
   void evict(uint64_t bytes);
@@ -125,6 +137,7 @@ class DiskCache {
   bool told_failure_ GUARDED_BY(mutex_) = false;
   bool told_pinned_ = false;       // of the writer's thread
   std::atomic<uint64_t> used_{0};  // bytes on disk, as last measured, and written since
+  uint64_t lent_ = 0;              // to builds under way; of the writer's thread
 
   Mutex sync_mutex_;
   CondVar sync_changed_;

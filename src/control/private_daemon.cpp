@@ -196,6 +196,7 @@ void PrivateDaemon::start(const PrivateDaemonOptions& options, int executable) {
   std::vector<std::string> words{"erofs-ocid", "--listen-fd", std::to_string(listener.get()), "--state-dir",
                                  options.state_dir.empty() ? "." : options.state_dir};
   if (!options.cache_dir.empty()) words.insert(words.end(), {"--cache-dir", options.cache_dir});
+  words.insert(words.end(), options.arguments.begin(), options.arguments.end());
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/unique_fd.h"
 
@@ -22,6 +23,7 @@ struct PrivateDaemonOptions {
   std::filesystem::path state_dir;      ///< what it keeps; empty: that goes with it
   std::filesystem::path cache_dir;      ///< of data that was read; empty: the service's, to read from
   std::optional<User> user;             ///< whom it becomes; it then has no right at all
+  std::vector<std::string> arguments;   ///< more of them
   bool background = false;              ///< others' work goes before its own, and it dies before others
 };
 

@@ -103,16 +103,16 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/// Null, with a message, where the folder cannot be used. A daemon of one command reads what the service has, and leaves it
-/// alone.
+/// Null, with a message, where the folder cannot be used. A daemon of one command reads what the service has,
+/// and leaves it alone.
 std::unique_ptr<DiskCache> open_cache(const DaemonOptions& options, const DaemonSettings& settings) {
   const bool is_borrowed = options.is_private() && !options.cache_dir;
   try {
-    auto cache = std::make_unique<DiskCache>(
-        DiskCacheOptions{.folder = options.cache_dir.value_or(settings.cache_dir),
-                         .limit_bytes = settings.cache_limit,
-                         .queue_bytes = settings.memory_limit / 2,
-                         .read_only = is_borrowed});
+    auto cache =
+        std::make_unique<DiskCache>(DiskCacheOptions{.folder = options.cache_dir.value_or(settings.cache_dir),
+                                                     .limit_bytes = settings.cache_limit,
+                                                     .queue_bytes = settings.memory_limit / 2,
+                                                     .read_only = is_borrowed});
     if (!cache->writes() && !is_borrowed)
       logf(LogLevel::notice, "the cache: another process writes it; reading only");
     return cache;
@@ -177,10 +177,12 @@ int run_daemon(const DaemonOptions& options) {
   // Behind the loader, whose loads may be writing to it when they end; before what opens layers.
   const std::unique_ptr<DiskCache> cache = open_cache(options, settings);
   http::Engine engine({.transfers_per_host = settings.connections_per_host});
-  IndexWorkers index_workers(options.state_dir, runtime_folder());
-  SourceOpener opener(engine, loader, workers, store,
-                      options.is_private() ? build_in_process(store) : index_workers.as_build(),
-                      options.is_private() ? ".command-" : "", cache.get());
+  IndexWorkers index_workers(options.state_dir, runtime_folder(), cache.get());
+  const auto fill = options.fill.room != 0 ? std::optional(options.fill) : std::nullopt;
+  SourceOpener opener(
+      engine, loader, workers, store,
+      options.is_private() ? build_in_process(store, cache.get(), fill) : index_workers.as_build(),
+      options.is_private() ? ".command-" : "", cache.get());
   MountTable mounts(opener, manager, std::move(passed));
   std::vector<Method> methods = control_methods(mounts, store, cache.get());
   methods.push_back(inspect_method({engine, workers, store}));

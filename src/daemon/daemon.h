@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/unique_fd.h"
+#include "cache/built_layer.h"
 #include "config/daemon_settings.h"
 
 namespace erofs_oci {
@@ -16,6 +17,8 @@ struct DaemonOptions {
   std::filesystem::path state_dir = "/var/lib/erofs-oci";
   /// Where spans are kept; none: where the settings say, which a daemon of one command only reads from.
   std::optional<std::filesystem::path> cache_dir;
+  /// Where builds of indexes leave the layers that they decode, for the process that writes that cache.
+  CacheFill fill;
   /// Where to listen when the service manager passes no socket; made mode 0600.
   std::optional<std::filesystem::path> listen;
   /// Likewise, a socket that listens already, passed by whoever started it: its maker's user commands.

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "control/client.h"
 #include "control/private_daemon.h"
+#include "daemon/index_build.h"
 
 namespace erofs_oci {
 namespace {
@@ -51,6 +52,11 @@ class WorkerRequest {
   std::vector<UniqueFd> fds_;
 };
 
+std::vector<std::string> arguments_of(const CacheFill& fill) {
+  if (fill.room == 0) return {};
+  return {"--fill-cache", fill.folder, "--fill-bytes", std::to_string(fill.room)};
+}
+
 }  // namespace
 
 /// A build that somebody has begun.
@@ -62,7 +68,8 @@ struct IndexWorkers::Build {
   std::optional<Error> error GUARDED_BY(mutex);
 };
 
-void IndexWorkers::build(const OpenInput& input, const IndexKey& key, const StageSink& stage) {
+void IndexWorkers::build(const OpenInput& input, const Image& image, const IndexKey& key,
+                         const StageSink& stage) {
   bool is_first = false;
   const auto build = join(key, is_first);
   if (!is_first) return wait_for(*build, input, stage);
@@ -75,7 +82,7 @@ void IndexWorkers::build(const OpenInput& input, const IndexKey& key, const Stag
     stage(progress);
   };
   try {
-    run(input, key, tell_all);
+    run(input, image, key, tell_all);
   } catch (const Error& error) {
     finish(key, *build, error);
     throw;
@@ -117,12 +124,15 @@ void IndexWorkers::wait_for(Build& build, const OpenInput& input, const StageSin
   }
 }
 
-void IndexWorkers::run(const OpenInput& input, const IndexKey& key, const StageSink& stage) {
+void IndexWorkers::run(const OpenInput& input, const Image& image, const IndexKey& key,
+                       const StageSink& stage) {
   stage({.stage = "building the index"});
+  const CacheFilling filling(cache_, input.definition, image, key);  // ends behind the worker
   PrivateDaemon worker({.program = "/proc/self/exe",
                         .parent_folder = runtime_folder_,
                         .state_dir = state_dir_,
                         .user = std::nullopt,
+                        .arguments = arguments_of(filling.fill()),
                         .background = true});
   const std::stop_callback stopping(input.stop, [&] { worker.terminate(); });
   Client client(worker.socket(), deadline_in(kConnectLimit));

@@ -12,7 +12,13 @@ int main(int argc, char** argv) {
   app.add_option("--settings", options.settings_file, "Settings file");
   app.add_option("--state-dir", options.state_dir,
                  "Where indexes, manifests and copies of index files are kept");
-  app.add_option("--cache-dir", options.cache_dir, "Where data that was read is kept, whatever the settings say");
+  app.add_option("--cache-dir", options.cache_dir,
+                 "Where data that was read is kept, whatever the settings say");
+  auto* const fill_bytes =
+      app.add_option("--fill-bytes", options.fill.room, "Of a build: what it may leave there");
+  app.add_option("--fill-cache", options.fill.folder,
+                 "Leave what an index is built of to the cache in this folder")
+      ->needs(fill_bytes);
   app.add_option("--listen", options.listen,
                  "Make the control socket here instead of taking it from systemd");
   app.add_option("--listen-fd", options.listen_fd, "Take this open descriptor as the control socket");

@@ -74,6 +74,7 @@ struct ScannedLayer {
   LayerScan scan;
   UniqueFd windows;
   uint64_t windows_size = 0;
+  std::unique_ptr<LayerSink> sink;
 };
 
 uint32_t store_window(SpanStart&& start, ScannedLayer& layer) {
@@ -88,10 +89,12 @@ uint32_t store_window(SpanStart&& start, ScannedLayer& layer) {
 ScannedLayer scan_for_image(const LayerInput& input, const BuildOptions& options, Progress& progress) {
   ScannedLayer layer;
   layer.windows = open_file(options.scratch, O_TMPFILE | O_RDWR, 0600);
+  if (options.sinks && input.digest) layer.sink = options.sinks(*input.digest);
   ScanOptions scan_options{
       .span_size = options.span_size,
       .keep_window = [&](SpanStart&& start) { return store_window(std::move(start), layer); },
-      .progress = [&](uint64_t bytes) { progress.add(bytes); }};
+      .progress = [&](uint64_t bytes) { progress.add(bytes); },
+      .sink = layer.sink.get()};
   layer.scan = scan_layer(*input.blob, scan_options);
   check_digests(input, layer.scan);
   return layer;
@@ -168,7 +171,9 @@ void write_extents(IndexWriter& writer, const std::vector<IndexedExtent>& extent
   writer.write(std::as_bytes(std::span(entries)));
 }
 
-void write_spans(IndexWriter& writer, const std::vector<ScannedSpan>& spans) {
+/// Writes the table of a layer's spans; its digest.
+Digest write_spans(IndexWriter& writer, const std::vector<ScannedSpan>& spans) {
+  Sha256 hash;
   for (const ScannedSpan& span : spans) {
     format::Span entry{.in = span.in,
                        .out = span.out,
@@ -179,7 +184,9 @@ void write_spans(IndexWriter& writer, const std::vector<ScannedSpan>& spans) {
                        .digest = {}};
     std::memcpy(entry.digest, span.digest.value.data(), sizeof entry.digest);
     writer.write(bytes_of(entry));
+    hash.update(bytes_of(entry));
   }
+  return hash.finish();
 }
 
 LayerMerger merge(std::vector<ScannedLayer>& layers) {
@@ -224,7 +231,8 @@ BuildReport build_image_index(const ImageInput& image, const BuildOptions& optio
   write_extents(writer, device.extents, metadata.metadata_size());
   for (uint32_t i = 0; i < layers.size(); ++i) {
     writer.begin(format::PartType::spans, i);
-    write_spans(writer, layers[i].scan.spans);
+    const Digest digest = write_spans(writer, layers[i].scan.spans);
+    if (layers[i].sink) layers[i].sink->finish(layers[i].scan, digest);
   }
   for (uint32_t i = 0; i < layers.size(); ++i) {
     writer.begin(format::PartType::windows, i);

@@ -11,6 +11,7 @@
 #include "base/range_reader.h"
 #include "index/image_index.h"
 #include "index/layer_merger.h"
+#include "index/layer_sink.h"
 
 namespace erofs_oci {
 
@@ -33,6 +34,7 @@ struct BuildOptions {
   unsigned threads = 1;           ///< layers read at a time
   std::filesystem::path scratch;  ///< folder for files without a name
   BuildProgress progress;         ///< may throw to give up
+  LayerSinks sinks;               ///< may be empty; for an index only
 };
 
 struct ImageInput {

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "base/twin_sha256.h"
 #include "index/blob_stream.h"
+#include "index/layer_sink.h"
 #include "index/stream_cutter.h"
 #include "tar/reader.h"
 
@@ -60,6 +61,7 @@ class Scanner : CutSink {
   void output(Bytes bytes) override {
     output_hash_.update(bytes);
     scan_.stream_size += bytes.size();
+    if (options_.sink != nullptr) options_.sink->output(bytes);
     tar_.feed(bytes);
   }
 
@@ -69,7 +71,9 @@ class Scanner : CutSink {
   }
 
   void end_span() {
-    if (!scan_.spans.empty()) scan_.spans.back().digest = output_hash_.finish_piece();
+    if (scan_.spans.empty()) return;
+    scan_.spans.back().digest = output_hash_.finish_piece();
+    if (options_.sink != nullptr) options_.sink->end_span();
   }
 
   void span_start(SpanStart start) override {

@@ -49,12 +49,15 @@ struct LayerScan {
   std::deque<TarMember> members;
 };
 
+class LayerSink;
+
 struct ScanOptions {
   uint64_t span_size = kMiB;
   /// Takes each span's window; returns its size as stored, 0 where nothing needs be kept.
   std::function<uint32_t(SpanStart&&)> keep_window;
   /// Told the bytes of the blob that have gone through since the last call; may throw to give up.
   std::function<void(uint64_t)> progress;
+  LayerSink* sink = nullptr;  ///< is given the stream and its spans, not told that they are good
 };
 
 /// Reads `blob` once, from its start to its end. Error corrupt or unsupported, naming the blob, for what is

@@ -4,35 +4,14 @@
 . "$(dirname "$0")/lib.sh"
 
 start_registry
-mkdir "$T/tree" "$T/nginx"
+mkdir "$T/tree"
 head -c 60000000 /dev/urandom >"$T/tree/random"
 mkfs.erofs --quiet "$T/image" "$T/tree"
 push team/tools "$oci_gzip" "$data/layer.tar.gz" >/dev/null
 push team/image "$oci_erofs" "$T/image" >/dev/null
 upstream=$registry
 registry=127.0.0.1:$(free_port)
-cat >"$T/nginx.conf" <<CONF
-daemon off;
-pid $T/nginx/pid;
-error_log $T/nginx/error.log;
-events {}
-http {
-  log_format ours '\$uri \$status \$body_bytes_sent';
-  access_log $T/nginx/access.log ours;
-  client_body_temp_path $T/nginx/1;
-  proxy_temp_path $T/nginx/2;
-  fastcgi_temp_path $T/nginx/3;
-  uwsgi_temp_path $T/nginx/4;
-  scgi_temp_path $T/nginx/5;
-  server { listen $registry; location / { proxy_pass http://$upstream; proxy_set_header Host \$http_host; } }
-}
-CONF
-nginx -c "$T/nginx.conf" -e "$T/nginx/error.log" &
-pids+=("$!")
-wait_until 10 answers "http://$registry/v2/"
-
-sent_bytes() { awk '$1 ~ /\/blobs\// { sum += $3 } END { print sum + 0 }' "$T/nginx/access.log"; }
-sent_at_least() { (($(sent_bytes) >= $1)); }
+counting_proxy "$upstream" "$registry"
 
 # reads_once BLOB-SIZE WORDS
 reads_once() {

@@ -86,6 +86,31 @@ stop_registry() {
 }
 
 blob_requests() { grep -c 'GET /v2/.*/blobs/sha256' "$T/registry.log" || true; } # so many since the registry was started
+# counting_proxy UPSTREAM ADDRESS: nginx before a registry; sent_bytes tells what of blobs went through
+counting_proxy() {
+  mkdir -p "$T/nginx"
+  cat >"$T/nginx.conf" <<CONF
+daemon off;
+pid $T/nginx/pid;
+error_log $T/nginx/error.log;
+events {}
+http {
+  log_format ours '\$uri \$status \$body_bytes_sent';
+  access_log $T/nginx/access.log ours;
+  client_body_temp_path $T/nginx/1;
+  proxy_temp_path $T/nginx/2;
+  fastcgi_temp_path $T/nginx/3;
+  uwsgi_temp_path $T/nginx/4;
+  scgi_temp_path $T/nginx/5;
+  server { listen $2; location / { proxy_pass http://$1; proxy_set_header Host \$http_host; proxy_buffering off; } }
+}
+CONF
+  nginx -c "$T/nginx.conf" -e "$T/nginx/error.log" &
+  pids+=("$!")
+  wait_until 10 answers "http://$2/v2/"
+}
+sent_bytes() { awk '$1 ~ /\/blobs\// { sum += $3 } END { print sum + 0 }' "$T/nginx/access.log"; }
+sent_at_least() { (($(sent_bytes) >= $1)); }
 
 oci_gzip=application/vnd.oci.image.layer.v1.tar+gzip
 oci_tar=application/vnd.oci.image.layer.v1.tar

@@ -50,6 +50,49 @@ TEST_P(ImageOf, HasTheSpansDigestsOfTheArchive) {
   }
 }
 
+/// Remembers what it was given.
+class RememberingSink : public LayerSink {
+ public:
+  explicit RememberingSink(std::vector<std::string>& spans, std::optional<Digest>& finished)
+      : spans_(spans), finished_(finished) {}
+  void output(Bytes bytes) override { span_ += as_text(bytes); }
+  void end_span() override { spans_.push_back(std::exchange(span_, "")); }
+  void finish(const LayerScan&, const Digest& spans_part) override { finished_ = spans_part; }
+
+ private:
+  std::vector<std::string>& spans_;
+  std::optional<Digest>& finished_;
+  std::string span_;
+};
+
+TEST_P(ImageOf, HandsOnWhatItDecodesSpanBySpan) {
+  const std::string tar = varied_archive();
+  ImageInput image = image_input({GetParam().compress(tar)});
+  image.layers[0].digest = sha256(as_bytes(GetParam().compress(tar)));
+  std::vector<std::string> given;
+  std::optional<Digest> finished;
+  BuildOptions options = build_options();
+  options.sinks = [&](const Digest&) { return std::make_unique<RememberingSink>(given, finished); };
+  const ImageIndex index(fd_of(build_index(image, options)), "test");
+  const auto& spans = index.spans(0);
+  ASSERT_GE(given.size(), spans.size());
+  for (size_t i = 0; i < spans.size(); ++i) EXPECT_EQ(sha256(as_bytes(given[i])), spans[i].digest) << i;
+  for (size_t i = spans.size(); i < given.size(); ++i) EXPECT_EQ(given[i], "");
+  EXPECT_EQ(finished, index.spans_digest(0));
+}
+
+TEST(Builder, TellsNoSinkThatALayerIsGoodWhichIsNot) {
+  ImageInput image = image_input({testing::varied_archive()});
+  image.layers[0].digest = sha256(as_bytes("another"));
+  std::vector<std::string> given;
+  std::optional<Digest> finished;
+  BuildOptions options = build_options();
+  options.sinks = [&](const Digest&) { return std::make_unique<RememberingSink>(given, finished); };
+  EXPECT_THAT(build_failure(image, options), HasSubstr("its digest is"));
+  EXPECT_FALSE(given.empty());
+  EXPECT_FALSE(finished);
+}
+
 TEST_P(ImageOf, AnEmptyArchiveIsAnEmptyTree) {
   for (const std::string& tar : {std::string(), end_blocks(), std::string(200 * kKiB, '\0')}) {
     if (tar.empty() && GetParam().format == StreamFormat::zstd) continue;  // that is no zstd file
