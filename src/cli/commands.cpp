@@ -5,13 +5,14 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <functional>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "cli/command_daemon.h"
 #include "cli/mounter.h"
 #include "cli/progress.h"
-#include "cli/command_daemon.h"
 #include "cli/termination.h"
 #include "config/capabilities.h"
 #include "config/definition_file.h"
@@ -22,6 +23,20 @@ namespace {
 /// Sentences about a mount, on standard error: "tools: resolving".
 Mounter::Reporter reporter(const std::string& name) {
   return [name](const std::string& sentence) { logf(LogLevel::info, "{}: {}", name, sentence); };
+}
+
+/// Calls `work` with the name of each mount, and goes on with the others where one fails. The exit code.
+int for_all(const MountStates& states, const std::function<void(const std::string& name)>& work) {
+  bool good = true;
+  for (const std::string& name : states.names()) {
+    try {
+      work(name);
+    } catch (const Error& error) {
+      logf(LogLevel::error, "{}: {}", name, error.what());
+      good = false;
+    }
+  }
+  return good ? 0 : 1;
 }
 
 void print_checked(const Definition& definition) {
@@ -51,26 +66,27 @@ int mount_command(const std::string& name) {
   return 0;
 }
 
-int umount_command(const std::string& name) {
+int umount_command(const std::string& name, bool force) {
   require_root("umount");
   MountStates states;
-  with_context(name, [&] { Mounter(states, kControlSocket, reporter(name)).unmount(name); });
+  const auto unmount = [&](const std::string& each) {
+    Mounter mounter(states, kControlSocket, reporter(each));
+    force ? mounter.end(each) : mounter.unmount(each);
+  };
+  if (name.empty()) return for_all(states, unmount);
+  with_context(name, [&] { unmount(name); });
   return 0;
 }
 
 int reattach_command(const std::string& name) {
   require_root("reattach");
   MountStates states;
-  int failed = 0;
-  for (const std::string& each : name.empty() ? states.names() : std::vector{name}) {
-    try {
-      Mounter(states, kControlSocket, reporter(each)).reattach(each);
-    } catch (const Error& error) {
-      logf(LogLevel::error, "{}: reattaching: {}", each, error.what());
-      ++failed;
-    }
-  }
-  return failed == 0 ? 0 : 1;
+  const auto reattach = [&](const std::string& each) {
+    Mounter(states, kControlSocket, reporter(each)).reattach(each);
+  };
+  if (name.empty()) return for_all(states, reattach);
+  with_context(name, [&] { with_context("reattaching", [&] { reattach(name); }); });
+  return 0;
 }
 
 int check_command(const std::string& name_or_file, bool online) {

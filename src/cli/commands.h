@@ -11,7 +11,8 @@ namespace erofs_oci {
 // The commands of erofs-oci(1). Each returns the process's exit code and throws Error, which main prints.
 
 int mount_command(const std::string& name);
-int umount_command(const std::string& name);
+/// All mounts where `name` is empty. `force`: in use or not, see Mounter::end().
+int umount_command(const std::string& name, bool force);
 /// All mounts where `name` is empty; goes on with the others when one fails.
 int reattach_command(const std::string& name);
 int status_command(const std::string& name, bool json);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/index_command.h"
+#include "cli/mount_helper.h"
 #include "cli/notify.h"
 
 using namespace erofs_oci;
@@ -35,9 +37,15 @@ int main(int argc, char** argv) {
   auto* mount = app.add_subcommand("mount", "Mount what /etc/erofs-oci/NAME.toml declares");
   mount->add_option("NAME", name)->required();
   mount->callback([&] { code = mount_command(name); });
+  bool all = false;
   auto* umount = app.add_subcommand("umount", "Unmount NAME");
-  umount->add_option("NAME", name)->required();
-  umount->callback([&] { code = umount_command(name); });
+  umount->add_option("NAME", name);
+  umount->add_flag("--all", all, "All mounts");
+  umount->add_flag("--force", flag, "Also what is in use: reads fail from then on");
+  umount->callback([&] {
+    if (all == !name.empty()) throw CLI::ValidationError("umount", "either NAME or --all is required");
+    code = umount_command(name, flag);
+  });
   auto* status = app.add_subcommand("status", "Show mounts and how they fare");
   status->add_option("NAME", name);
   status->add_flag("--json", flag, "For programs");
@@ -106,6 +114,8 @@ int main(int argc, char** argv) {
   reattach->callback([&] { code = reattach_command(name); });
 
   try {
+    const std::string program = std::filesystem::path(argv[0]).filename();
+    if (program.ends_with("mount.erofs-oci")) return run_mount_helper(program, argc, argv);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;

@@ -43,10 +43,17 @@ class OnFailure {
 
 /// What would be refused after all the network's work had been done.
 void check_mountpoint(const Definition& definition) {
-  const Mountpoint place = Mountpoint::open(definition.mountpoint);
-  if (place.is_mount_root()) {
+  const auto there = find_mount(definition.mountpoint);
+  if (there && there->type != "autofs") {  // an automount waits there for just this mount
     throw make_error(ErrorKind::busy, "{}: something is mounted there already", definition.mountpoint.native());
   }
+}
+
+/// For systemd, which orders it as a remote mount, and umount(8), which leaves the work to umount.erofs-oci.
+std::vector<std::string> mount_options(const Definition& definition) {
+  std::vector<std::string> options = definition.options;
+  options.insert(options.end(), {"_netdev", "helper=erofs-oci"});
+  return options;
 }
 
 MountState new_state(const Definition& definition, const OpenReply& opened, const std::string& control_socket) {
@@ -102,8 +109,14 @@ UniqueFd Mounter::lock(const std::string& name) const {
   return held;
 }
 
+/// What is known of `name`, whose lock is held.
+std::optional<MountState> Mounter::load(const std::string& name) const {
+  auto state = states_.load(name);
+  return state ? std::move(state) : recover_state(name);
+}
+
 std::optional<MountState> Mounter::find_mounted(const std::string& name) {
-  const auto state = states_.load(name);
+  const auto state = load(name);
   if (!state) return std::nullopt;
   const bool orphan =
       state->control_socket != kControlSocket && !is_served(*state);  // of a `run` that was killed
@@ -163,7 +176,8 @@ MountState Mounter::mount_anew(const Definition& definition) {
   passed("served");
   transport->wait_until_ready();
   passed("queue-set");
-  ScopedMount mounted = transport->mount({.source = {}, .mountpoint = definition.mountpoint, .options = definition.options});
+  ScopedMount mounted = transport->mount(
+      {.source = {}, .mountpoint = definition.mountpoint, .options = mount_options(definition)});
   passed("mounted");
   state.mount_id = static_cast<uint32_t>(mounted.id());
   state.unique_mount_id = mounted.unique_id();
@@ -184,7 +198,7 @@ void Mounter::serve(const MountState& state, const std::vector<UniqueFd>& fds, D
 
 void Mounter::unmount(const std::string& name, const std::optional<std::string>& generation) {
   const UniqueFd held = states_.lock(name);
-  const auto state = states_.load(name);
+  const auto state = load(name);
   if (state && (!generation || state->generation == *generation)) return undo(*state);
   report_(state ? "was mounted anew by somebody else; leaving that alone" : "is not mounted");
   if (generation) return;
@@ -194,6 +208,15 @@ void Mounter::unmount(const std::string& name, const std::optional<std::string>&
   } catch (const Error& error) {
     logf(LogLevel::debug, "{}: {}; ignoring", name, error.what());  // no daemon has nothing open
   }
+}
+
+void Mounter::end(const std::string& name) {
+  const UniqueFd held = states_.lock(name);
+  const auto state = load(name);
+  if (!state) return;
+  if (const auto mounted = find_live_mount(*state)) erofs_oci::detach(mounted->target, mounted->id);
+  end_detached(*state);
+  states_.remove(name);
 }
 
 void Mounter::detach(const MountState& state) {

@@ -34,6 +34,9 @@ class Mounter {
   /// Unmounts and forgets. A mount in use is Error busy, names its users, and stays mounted and served.
   /// Nothing of that name, or where `generation` is given only another: does nothing.
   void unmount(const std::string& name, const std::optional<std::string>& generation = std::nullopt);
+  /// Unmounts and forgets in any case: whoever has it open gets I/O errors from then on. Nothing of that
+  /// name: does nothing.
+  void end(const std::string& name);
   /// Takes the mount out of the tree, in use or not, and forgets its name; whoever has it open is served on.
   void detach(const MountState& state);
   /// Whether somebody still reads what was detached.
@@ -46,6 +49,7 @@ class Mounter {
  private:
   void passed(const char* step) const;
   UniqueFd lock(const std::string& name) const;
+  std::optional<MountState> load(const std::string& name) const;
   /// The state of `name` where it is mounted and served; what is left of one that is not is removed.
   std::optional<MountState> find_mounted(const std::string& name);
   MountState mount_anew(const Definition& definition);

@@ -42,7 +42,7 @@ constexpr auto kUserspaceOptions = std::to_array<std::string_view>(
 
 bool is_for_userspace(std::string_view option) {
   return option.starts_with("x-") || option.starts_with("X-") || option.starts_with("comment=") ||
-         option.starts_with("uhelper=") ||
+         option.starts_with("helper=") || option.starts_with("uhelper=") ||
          std::ranges::find(kUserspaceOptions, option) != kUserspaceOptions.end();
 }
 

@@ -13,7 +13,7 @@ namespace erofs_oci {
 struct MountOptions {
   unsigned attributes = 0;  ///< MOUNT_ATTR_* bits, always with MOUNT_ATTR_RDONLY
   std::vector<std::pair<std::string, std::optional<std::string>>> filesystem;  ///< EROFS's own: key, value
-  std::vector<std::string> userspace;  ///< for /run/mount/utab: _netdev, x-…, uhelper=…
+  std::vector<std::string> userspace;  ///< for /run/mount/utab: _netdev, x-…, helper=…
 };
 
 /// Sorts `options`, each a word as in fstab(5)'s fourth field. A later one overrides an earlier one ("nodev",

@@ -54,11 +54,22 @@ std::optional<int> index_of(const fs::path& block_device) {
 }  // namespace
 
 std::optional<KernelDevice> KernelDevice::find(const std::string& identifier) {
-  for (const auto& entry : fs::directory_iterator("/sys/block")) {
-    const auto index = index_of(entry.path());
-    if (index && KernelDevice(*index).identifier() == identifier) return KernelDevice(*index);
+  for (const KernelDevice& device : find_all(identifier)) {
+    if (device.identifier() == identifier) return device;
   }
   return std::nullopt;
+}
+
+std::vector<KernelDevice> KernelDevice::find_all(const std::string& prefix) {
+  std::vector<KernelDevice> devices;
+  for (const auto& entry : fs::directory_iterator("/sys/block")) {
+    const auto index = index_of(entry.path());
+    if (!index) continue;
+    const KernelDevice device(*index);
+    if (const auto identifier = device.identifier(); identifier && identifier->starts_with(prefix))
+      devices.push_back(device);
+  }
+  return devices;
 }
 
 std::string KernelDevice::path() const {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace erofs_oci::nbd {
 
@@ -26,6 +27,9 @@ class KernelDevice {
 
   /// The device that was connected under `identifier`; nullopt where there is none.
   static std::optional<KernelDevice> find(const std::string& identifier);
+
+  /// Those that are connected under an identifier that begins with `prefix`.
+  static std::vector<KernelDevice> find_all(const std::string& prefix);
 
   int index() const { return index_; }
   /// "/dev/nbd3"

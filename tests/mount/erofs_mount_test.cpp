@@ -82,8 +82,8 @@ TEST_F(MountTest, MountsAFileDirectlyWhereTheKernelCan) {
 
 TEST_F(MountTest, UserspaceOptionsAreRecordedForSystemd) {
   const auto mount = mount_erofs_file(
-      image_fd_.get(), 4096, {.mountpoint = target(), .options = {"_netdev", "uhelper=erofs-oci", "nodev"}});
-  EXPECT_THAT(utab(), HasSubstr("OPTS=_netdev,uhelper=erofs-oci\n"));
+      image_fd_.get(), 4096, {.mountpoint = target(), .options = {"_netdev", "helper=erofs-oci", "nodev"}});
+  EXPECT_THAT(utab(), HasSubstr("OPTS=_netdev,helper=erofs-oci\n"));
   EXPECT_THAT(utab(), HasSubstr("TARGET=" + target().native()));
 }
 
