@@ -15,14 +15,12 @@ struct Lack {
   std::string_view remedy;
 };
 
-constexpr std::array<Lack, 5> kLacks{{
+constexpr std::array<Lack, 3> kLacks{{
     {"verity.root_hash", [](const Definition& d) { return d.verity_root_hash.has_value(); }, "leave it out"},
     {"registry.hosts_dir", [](const Definition& d) { return d.registry.hosts_dir.has_value(); },
      "leave it out"},
     {"index = \"registry\"", [](const Definition& d) { return d.index == IndexPolicy::registry; },
      "use build"},
-    {"boot", [](const Definition& d) { return d.boot != BootPolicy::off; }, "use systemctl enable"},
-    {"automount", [](const Definition& d) { return d.automount; }, "leave it out"},
 }};
 
 }  // namespace

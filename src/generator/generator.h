@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+
+namespace erofs_oci {
+
+/// Writes what systemd is to know of the definitions in `definitions` into `output` (systemd.generator(7)'s
+/// first folder). What is wrong with one of them, or cannot be written, is logged, and the others are done: a
+/// boot goes on. Returns false where something was.
+bool run_generator(const std::filesystem::path& definitions, const std::filesystem::path& output);
+
+}  // namespace erofs_oci
