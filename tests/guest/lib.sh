@@ -34,6 +34,9 @@ wait_until() {
   done
 }
 
+# rounds NUMBER: how often to repeat: $EROFS_OCI_ROUNDS of whoever called tests/guest/run, else the number
+rounds() { local given; given=$(cat /host/work/rounds); echo "${given:-$1}"; }
+
 # The scenario is called again after a reboot, with BOOT one higher. Ends it for now.
 reboot_guest() { echo "reboot $BOOT"; touch /run/guest-reboot; exit 0; }
 

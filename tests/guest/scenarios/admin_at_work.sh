@@ -1,0 +1,92 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# What administrators do to the service while a mount is being read: no read fails, and each thing does what its man page says.
+# needs: project
+# timeout: 600
+. /host/tests/guest/lib.sh
+
+# build_package VERSION: the staged tree with the package's scripts
+build_package() {
+  local tree=/var/tmp/package-$1
+  mkdir -p "$tree/DEBIAN"
+  cp -a /host/stage/. "$tree"
+  cp /host/work/scripts/* "$tree/DEBIAN"
+  chmod 755 "$tree"/DEBIAN/*
+  printf '%s\n' 'Package: erofs-oci' "Version: $1" 'Architecture: amd64' 'Maintainer: nobody <nobody@localhost>' \
+    'Description: the staged tree' >"$tree/DEBIAN/control"
+  check dpkg-deb --build -Znone --root-owner-group "$tree" "/var/tmp/erofs-oci_$1.deb" >/dev/null
+  rm -r "$tree"
+}
+served_by_new() { daemon_is_new "$1" && is_listed tools; }
+all_units=(erofs-ocid.service erofs-ocid.socket erofs-oci-detach.service erofs-oci-reattach.service erofs-oci@tools.service
+  srv-auto.mount srv-auto.automount)
+
+use_daemon
+define tools
+define_local auto 'automount = true' 'boot = "required"'
+check systemctl daemon-reload
+said=$(systemd-analyze verify --man=no --generators=yes "${all_units[@]}" 2>&1) || true
+[[ -z $(grep -E 'erofs|srv-' <<<"$said") ]] || die "systemd-analyze verify: $said"
+systemd-analyze security --threshold=20 erofs-ocid.service >/run/security || die "$(tail -n 1 /run/security)"
+tail -n 1 /run/security
+ok 'systemd-analyze verify and security'
+
+build_package 1.0
+build_package 1.1
+check dpkg --install /var/tmp/erofs-oci_1.0.deb >/dev/null
+start tools
+start_reader /srv/tools
+
+pid=$(daemon_pid)
+check dpkg --install /var/tmp/erofs-oci_1.1.deb >/dev/null
+[[ $(daemon_pid) != "$pid" ]] || die 'the old daemon runs on after the upgrade'
+reader_goes_on 60
+is_listed tools || die 'status does not name the mount after the upgrade'
+ok 'the package is upgraded'
+
+check systemctl daemon-reload
+check systemctl daemon-reexec
+check systemctl isolate guest.target
+[[ $(state_of tools) == active ]] || die "the mount is $(state_of tools) after isolate"
+reader_goes_on 60
+ok 'daemon-reload, daemon-reexec, isolate'
+
+check systemctl restart erofs-ocid.socket
+reader_goes_on 60
+is_listed tools || die 'status does not name the mount after the restart of the socket'
+check systemctl stop erofs-ocid.socket
+check systemctl start erofs-ocid.socket
+is_listed tools || die 'status does not name the mount after the start of the socket'
+reader_goes_on 60
+systemctl kill --signal KILL erofs-ocid.socket || true # it has no process
+rm /run/erofs-oci/control
+reader_goes_on 60
+check systemctl restart erofs-ocid.socket
+is_listed tools || die 'status does not name the mount: the socket was removed and restarted'
+ok 'stop, start, kill and loss of the socket'
+
+pid=$(daemon_pid)
+check systemctl stop erofs-ocid.service
+sleep 2
+check systemctl start erofs-ocid.service
+reader_goes_on 60
+is_listed tools || die 'status does not name the mount after a stop and a start'
+ok 'stop and start of the daemon'
+
+sed -i '1s|.*|image = "registry.invalid/none:1"|' /etc/erofs-oci/tools.toml
+check systemctl daemon-reload
+check systemctl restart erofs-ocid
+reader_goes_on 60
+check erofs-oci mount tools
+rm /etc/erofs-oci/tools.toml
+check systemctl daemon-reload
+check systemctl restart erofs-ocid
+kill -KILL "$(daemon_pid)"
+reader_goes_on 60
+ok 'the definition is edited and deleted'
+
+stop_reader
+check umount /srv/tools
+wait_until 10 bash -c '[[ $(systemctl is-active erofs-oci@tools) == inactive ]]'
+leftovers
+no_io_errors
