@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -76,6 +77,23 @@ int umount_command(const std::string& name, bool force) {
   if (name.empty()) return for_all(states, unmount);
   with_context(name, [&] { unmount(name); });
   return 0;
+}
+
+int reload_command(const std::string& name) {
+  require_root("reload");
+  const Definition definition = load_definition(find_definition(name));
+  const Termination termination;
+  MountStates states;
+  const auto left = with_context(name, [&] {
+    check_capabilities(definition);
+    return Mounter(states, kControlSocket, reporter(name), &termination).reload(definition);
+  });
+  if (left.empty()) return 0;
+  // Said once more where `systemctl status` shows it, since the unit goes on.
+  throw make_error(ErrorKind::unsupported,
+                   "{}: policy and credentials are applied; {} changed as well, which takes a restart: systemctl restart "
+                   "erofs-oci@{}",
+                   name, fmt::join(left, ", "), name);
 }
 
 int reattach_command(const std::string& name) {

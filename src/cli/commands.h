@@ -13,8 +13,12 @@ namespace erofs_oci {
 int mount_command(const std::string& name);
 /// All mounts where `name` is empty. `force`: in use or not, see Mounter::end().
 int umount_command(const std::string& name, bool force);
+/// Error, naming them, where keys have changed that take a restart; the others are in force then.
+int reload_command(const std::string& name);
 /// All mounts where `name` is empty; goes on with the others when one fails.
 int reattach_command(const std::string& name);
+/// Prints what happens to the mount, or to all, until a signal.
+int monitor_command(const std::string& name, bool json);
 int status_command(const std::string& name, bool json);
 int check_command(const std::string& name_or_file, bool online);
 /// Removes from the daemon's store what no definition names and no mount needs.

@@ -17,6 +17,10 @@ using nlohmann::json;
 
 constexpr std::chrono::seconds kConnectLimit{10};
 constexpr std::chrono::seconds kCallLimit{30};
+/// Where nothing happens, nothing is told.
+constexpr std::chrono::hours kMonitorSilence{24 * 365};
+/// An unmount works without the daemon, and somebody waits for it.
+constexpr std::chrono::seconds kUnmountCallLimit{2};
 /// Beyond the definition's start_timeout, which the daemon itself keeps.
 constexpr std::chrono::seconds kOpenGrace{30};
 /// Longer than merging and writing take once all layers are read.
@@ -162,6 +166,27 @@ void DaemonClient::serve(const ServeRequest& request, const std::vector<UniqueFd
 
 void DaemonClient::close(const std::string& name, const std::optional<std::string>& generation) {
   client_.call("Close", to_json(CloseRequest{name, generation}), {}, deadline_in(kCallLimit));
+}
+
+void DaemonClient::monitor(const std::optional<std::string>& mount,
+                           const std::function<void(const MonitorReply&)>& on_reply) {
+  const auto last =
+      client_.call_more("Monitor", to_json(MonitorRequest{mount}), {}, kMonitorSilence,
+                        [&](const json& parameters) { on_reply(from_json<MonitorReply>(parameters)); });
+  on_reply(from_json<MonitorReply>(last));
+}
+
+void DaemonClient::reload(const Definition& definition, const std::string& generation) {
+  FdList fds;
+  ReloadRequest request{generation, definition, std::nullopt};
+  if (auto credentials = find_credentials(definition)) request.credentials = fds.add(std::move(*credentials));
+  client_.call("Reload", to_json(request), fds.numbers(), deadline_in(kCallLimit));
+}
+
+uint64_t DaemonClient::begin_unmount(const std::string& name, const std::string& generation) {
+  return from_json<BeginUnmountReply>(client_.call("BeginUnmount", to_json(BeginUnmountRequest{name, generation}), {},
+                                                   deadline_in(kUnmountCallLimit)))
+      .waiting;
 }
 
 std::vector<MountStatus> DaemonClient::status(const std::optional<std::string>& name) {

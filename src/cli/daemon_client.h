@@ -38,6 +38,12 @@ class DaemonClient {
   AccessesReply accesses(const std::string& name);
   void serve(const ServeRequest& request, const std::vector<UniqueFd>& fds);
   void close(const std::string& name, const std::optional<std::string>& generation);
+  /// Tells `on_reply` what happens to the mount, or to all, until the daemon stops.
+  void monitor(const std::optional<std::string>& mount, const std::function<void(const MonitorReply&)>& on_reply);
+  /// Finds the credentials anew, and has the daemon take them and the definition's policy over.
+  void reload(const Definition& definition, const std::string& generation);
+  /// As long as this client lives, no read of the mount waits long for its source. Returns how many wait now.
+  uint64_t begin_unmount(const std::string& name, const std::string& generation);
   std::vector<MountStatus> status(const std::optional<std::string>& name);
 
  private:

@@ -18,9 +18,10 @@ using Clock = std::chrono::steady_clock;
 /// Sequential readers of a tree of small files profit up to here; larger windows fetch what nobody reads.
 constexpr uint64_t kDefaultReadAhead = 1 * kMiB;
 constexpr uint64_t kMaxRequest = 1 * kMiB;
-/// How soon a request that was in flight at a crash is sent again; also the period of the kernel's messages about slow
-/// requests, so no shorter.
-constexpr std::chrono::seconds kIoTimeout{5};
+/// How soon a request that was in flight at a crash is sent again, where the connection was lost with the daemon; also the
+/// period of the kernel's messages about slow requests, one each: while a source is away, 48 a minute with so many of them.
+constexpr std::chrono::seconds kIoTimeout{30};
+constexpr uint64_t kRequests = 24;
 /// How long reads wait for a new daemon before they fail: longer than any restart, shorter than an admin's patience.
 constexpr std::chrono::seconds kDeadConnectionTimeout{600};
 constexpr std::chrono::seconds kReadyLimit{60};
@@ -28,9 +29,9 @@ constexpr std::chrono::seconds kReattachLimit{30};
 /// Replies of 1 MiB leave in one go; an unprivileged daemon could not ask for so much.
 constexpr int kSendBuffer = 2 * 1024 * 1024;
 
-uint64_t read_ahead(const MountState& state) { return state.definition.io.read_ahead.value_or(kDefaultReadAhead); }
-
-nbd::QueueSettings queue_settings(const MountState& state) { return {kIoTimeout, read_ahead(state), kMaxRequest}; }
+nbd::QueueSettings queue_settings(const MountState& state) {
+  return {kIoTimeout, read_ahead_of(state.definition), kMaxRequest, kRequests};
+}
 
 UniqueFd with_large_buffer(UniqueFd socket) {
   if (::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUFFORCE, &kSendBuffer, sizeof kSendBuffer) != 0) {
@@ -65,6 +66,7 @@ class NbdKernelTransport : public KernelTransport {
   }
   std::optional<uint32_t> nbd_index() const override { return static_cast<uint32_t>(device_.device().index()); }
   void release() override { device_.release(); }
+  void give_up() override { nbd::Netlink().disconnect(device_.device().index()); }
 
  private:
   const MountState& state_;
@@ -80,10 +82,11 @@ class FuseKernelTransport : public KernelTransport {
   std::vector<UniqueFd> take_daemon_fds() override { return only(file_.take_connection()); }
   void wait_until_ready() override { opened_ = file_.open(); }
   ScopedMount mount(MountRequest request) override {
-    request.read_ahead = read_ahead(state_);
+    request.read_ahead = read_ahead_of(state_.definition);
     return mount_erofs_file(opened_.get(), state_.block_size, std::move(request));
   }
   void release() override {}  // the mount holds the file, and the file the connection
+  void give_up() override { file_.abort(); }
 
  private:
   const MountState& state_;
@@ -103,6 +106,8 @@ std::unique_ptr<nbd::Netlink> open_nbd(TransportChoice choice) {
 }
 
 }  // namespace
+
+uint64_t read_ahead_of(const Definition& definition) { return definition.io.read_ahead.value_or(kDefaultReadAhead); }
 
 std::unique_ptr<KernelTransport> make_kernel_transport(const MountState& state) {
   const TransportChoice choice = state.definition.transport;

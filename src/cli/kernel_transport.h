@@ -27,11 +27,17 @@ class KernelTransport {
   /// The number of the nbd device, for the state.
   virtual std::optional<uint32_t> nbd_index() const { return std::nullopt; }
   virtual void release() = 0;
+  /// Fails the reads that the functions above wait for in the kernel, where no signal reaches them: the daemon answers none.
+  /// On any thread.
+  virtual void give_up() = 0;
 };
 
 /// Makes the transport that the definition asks for: "auto" takes nbd where the kernel has it, else fuse. `state` has
 /// generation, size and block size. Error unsupported, with the remedy, where the host can do none.
 std::unique_ptr<KernelTransport> make_kernel_transport(const MountState& state);
+
+/// How far the kernel reads ahead on the mount, in bytes: as its definition says, or the default.
+uint64_t read_ahead_of(const Definition& definition);
 
 /// Makes the kernel go on with a new daemon: what to hand to it. For fuse that is nothing, since the service manager
 /// keeps the connection.

@@ -46,10 +46,17 @@ int main(int argc, char** argv) {
     if (all == !name.empty()) throw CLI::ValidationError("umount", "either NAME or --all is required");
     code = umount_command(name, flag);
   });
+  auto* reload = app.add_subcommand("reload", "Apply changed policy and credentials to mounted NAME");
+  reload->add_option("NAME", name)->required();
+  reload->callback([&] { code = reload_command(name); });
   auto* status = app.add_subcommand("status", "Show mounts and how they fare");
   status->add_option("NAME", name);
   status->add_flag("--json", flag, "For programs");
   status->callback([&] { code = status_command(name, flag); });
+  auto* monitor = app.add_subcommand("monitor", "Show what happens to mounts, as it happens");
+  monitor->add_option("NAME", name);
+  monitor->add_flag("--json", flag, "For programs: an object a line");
+  monitor->callback([&] { code = monitor_command(name, flag); });
   auto* check = app.add_subcommand("check", "Check a definition");
   check->add_option("NAME|FILE", name)->required();
   check->add_flag("--online", flag, "Ask the registry, and open the image as a mount would");

@@ -2,14 +2,19 @@
 #include "cli/mounter.h"
 
 #include <algorithm>
+#include <atomic>
+#include <thread>
 
+#include "base/alarm.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/read_ahead.h"
 #include "base/text.h"
 #include "cli/crash_point.h"
 #include "cli/kernel_transport.h"
 #include "cli/live_mount.h"
 #include "cli/progress.h"
+#include "config/definition_changes.h"
 #include "config/definition_json.h"
 #include "mount/mountpoint.h"
 #include "mount/unmount.h"
@@ -21,6 +26,12 @@ namespace {
 
 /// So many restarts of the daemon a mount outlives while it is opened.
 constexpr int kMaxRestarts = 5;
+
+/// How long an unmount waits for readers to go whose reads have been failed: a stop has to end within 10 s.
+constexpr std::chrono::seconds kReadersLeave{5};
+constexpr std::chrono::milliseconds kReadersPause{100};
+/// So often in a row nobody reads of whom the mount is busy all the same: it is in use.
+constexpr int kQuietRounds = 2;
 
 /// Calls `undo` when left by an exception.
 template <typename Undo>
@@ -73,6 +84,11 @@ bool is_daemon_gone(const Error& error) {
   const int code = error.errno_value();
   return error.kind() == ErrorKind::unavailable && !is_interruption(error) &&
          (code == ECONNRESET || code == ECANCELED || code == EPIPE);
+}
+
+/// By the filesystem's own knob: the queue's would wait, in the kernel, for reads that wait for us.
+void apply_read_ahead(const MountState& state) {
+  if (state.mount_device) set_read_ahead(*state.mount_device, read_ahead_of(state.definition));
 }
 
 bool is_served_by(DaemonClient& daemon, const MountState& state) {
@@ -174,10 +190,7 @@ MountState Mounter::mount_anew(const Definition& definition) {
   passed("connected");
   serve(state, transport->take_daemon_fds(), *daemon);
   passed("served");
-  transport->wait_until_ready();
-  passed("queue-set");
-  ScopedMount mounted = transport->mount(
-      {.source = {}, .mountpoint = definition.mountpoint, .options = mount_options(definition)});
+  ScopedMount mounted = mount_served(state, *transport);
   passed("mounted");
   state.mount_id = static_cast<uint32_t>(mounted.id());
   state.unique_mount_id = mounted.unique_id();
@@ -190,10 +203,53 @@ MountState Mounter::mount_anew(const Definition& definition) {
   return state;
 }
 
+/// A daemon that answers no read would hold us in the kernel, where no signal reaches us.
+ScopedMount Mounter::mount_served(const MountState& state, KernelTransport& transport) const {
+  const Definition& definition = state.definition;
+  std::atomic<bool> given_up{false};
+  const Alarm alarm(std::chrono::steady_clock::now() + definition.start_timeout, [&] {
+    given_up = true;
+    try {
+      transport.give_up();
+    } catch (const Error& error) {
+      logf(LogLevel::error, "{}: giving it up: {}", definition.name, error.what());
+    }
+  });
+  try {
+    transport.wait_until_ready();
+    passed("queue-set");
+    return transport.mount(
+        {.source = {}, .mountpoint = definition.mountpoint, .options = mount_options(definition)});
+  } catch (const Error& error) {
+    if (!given_up) throw;
+    const auto limit = std::chrono::duration_cast<std::chrono::seconds>(definition.start_timeout).count();
+    throw make_error(ErrorKind::unavailable, "the daemon did not answer the kernel within start_timeout ({} s): {}", limit,
+                     error.what());
+  }
+}
+
 void Mounter::serve(const MountState& state, const std::vector<UniqueFd>& fds, DaemonClient& daemon) {
   ServeRequest request{state.name(), state.generation, state.transport, {}};
   for (FdIndex i = 0; i < fds.size(); ++i) request.fds.push_back(i);
   daemon.serve(request, fds);
+}
+
+std::vector<std::string> Mounter::reload(const Definition& definition) {
+  const UniqueFd held = lock(definition.name);
+  auto state = states_.load(definition.name);
+  if (!state || state->phase != MountPhase::mounted || !find_live_mount(*state))
+    throw Error(ErrorKind::not_found, "is not mounted");
+  const auto changes = changes_between(state->definition, definition);
+  state->definition = with_policy_of(state->definition, definition);
+  DaemonClient(state->control_socket, termination_).reload(state->definition, state->generation);
+  states_.save(*state);
+  std::vector<std::string> left;
+  for (const DefinitionChange& change : changes) {
+    if (change.key == "io.read_ahead") apply_read_ahead(*state);
+    if (change.when == TakesEffect::on_restart) left.emplace_back(change.key);
+    if (change.when == TakesEffect::on_reload) report_(fmt::format("{} is in force", change.key));
+  }
+  return left;
 }
 
 void Mounter::unmount(const std::string& name, const std::optional<std::string>& generation) {
@@ -240,10 +296,38 @@ void Mounter::end_detached(const MountState& state) {
 
 /// Takes apart whatever of a mount is there, in the reverse order of its making; nothing that is not ours.
 void Mounter::undo(const MountState& state) {
-  if (const auto mounted = find_live_mount(state)) erofs_oci::unmount(mounted->target, mounted->id);
+  std::optional<DaemonClient> hurrying;  // its connection keeps reads from waiting
+  unmount_promptly(state, hurrying);
   disconnect_device(state);
   close_in_daemon(state);
   states_.remove(state.name());
+}
+
+/// Reads that wait for a source that is away keep the mount busy, and umount(2) itself waiting: they are failed first, and
+/// their readers given a moment to go.
+void Mounter::unmount_promptly(const MountState& state, std::optional<DaemonClient>& daemon) const {
+  const auto mounted = find_live_mount(state);
+  if (!mounted) return;
+  const auto hurry = [&]() -> uint64_t {
+    try {
+      if (!daemon) daemon.emplace(state.control_socket);
+      return daemon->begin_unmount(state.name(), state.generation);
+    } catch (const Error& error) {
+      logf(LogLevel::debug, "{}: {}; ignoring", state.name(), error.what());
+      return 0;
+    }
+  };
+  const auto until = std::chrono::steady_clock::now() + kReadersLeave;
+  for (int quiet = 0;;) {
+    quiet = hurry() == 0 ? quiet + 1 : 0;
+    try {
+      return erofs_oci::unmount(mounted->target, mounted->id);
+    } catch (const Error& error) {
+      const bool may_end = quiet < kQuietRounds && std::chrono::steady_clock::now() < until;
+      if (error.kind() != ErrorKind::busy || !may_end) throw;
+    }
+    std::this_thread::sleep_for(kReadersPause);
+  }
 }
 
 /// A filesystem may live on in another mount namespace; ending its device would fail the reads there. Where nobody

@@ -4,8 +4,10 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/daemon_client.h"
+#include "cli/kernel_transport.h"
 #include "cli/termination.h"
 #include "control/mount_state.h"
 
@@ -31,6 +33,9 @@ class Mounter {
   MountState mount(const Definition& definition);
   /// As mount(), but one that is there already is Error busy, which says where and who serves it.
   MountState mount_own(const Definition& definition);
+  /// Applies the definition's policy, and its credentials as they are now, to the mount; nothing else of it changes.
+  /// Returns the keys that differ and take effect only on a restart. Error not_found where it is not mounted.
+  std::vector<std::string> reload(const Definition& definition);
   /// Unmounts and forgets. A mount in use is Error busy, names its users, and stays mounted and served.
   /// Nothing of that name, or where `generation` is given only another: does nothing.
   void unmount(const std::string& name, const std::optional<std::string>& generation = std::nullopt);
@@ -55,8 +60,10 @@ class Mounter {
   MountState mount_anew(const Definition& definition);
   OpenReply open_source(const Definition& definition, std::optional<DaemonClient>& daemon) const;
   static void serve(const MountState& state, const std::vector<UniqueFd>& fds, DaemonClient& daemon);
+  ScopedMount mount_served(const MountState& state, KernelTransport& transport) const;
   void reattach_locked(const MountState& state);
   void undo(const MountState& state);
+  void unmount_promptly(const MountState& state, std::optional<DaemonClient>& daemon) const;
   static bool is_served(const MountState& state);
   static void disconnect_device(const MountState& state);
   void close_in_daemon(const MountState& state);

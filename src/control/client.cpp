@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "control/error_reply.h"
 #include "control/interface.h"
 
@@ -51,6 +52,16 @@ UniqueFd connect_to(const std::filesystem::path& path, Deadline deadline) {
 [[noreturn]] void throw_error(const json& reply) {
   if (auto wanted = files_wanted_of_reply(reply)) throw *std::move(wanted);
   throw error_of_reply(reply);
+}
+
+/// The daemon is trusted less than its client, and what it says may end on a terminal: no string keeps a control character.
+void make_printable(json& value) {
+  if (value.is_string()) {
+    const auto& text = value.get_ref<const std::string&>();
+    value = printable(text, text.size());
+  } else if (value.is_structured()) {
+    for (json& element : value) make_printable(element);
+  }
 }
 
 json request(std::string_view method, json parameters) {
@@ -109,6 +120,7 @@ Client::Reply Client::receive(Deadline deadline) {
   std::optional<Message> message = connection_.receive(deadline);
   if (!message) throw Error(ErrorKind::unavailable, ECONNRESET, "the daemon closed the control connection");
   json& body = message->body;
+  make_printable(body);
   if (body.contains("error")) throw_error(body);
   Reply reply;
   if (body.contains("parameters") && !body["parameters"].is_null())

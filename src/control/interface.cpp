@@ -213,10 +213,28 @@ method Accesses(name: string) -> (
   left_out: int
 )
 
+# Applies policy and credentials of a definition to a mount that is served under the generation: io.on_unavailable, io.deadline,
+# cache.pin. Its other keys are not looked at. credentials as with Open; without, the registry is asked anonymously from now on.
+method Reload(generation: string, definition: object, credentials: ?int) -> ()
+
+# Until the connection ends or the mount is closed: reads that wait for a source that is away fail at once, others after three
+# seconds, so that umount(2) hangs on none. waiting: reads that are not answered yet. May be called again.
+method BeginUnmount(name: string, generation: ?string) -> (waiting: int)
+
 # One mount, or all.
 method Status(name: ?string) -> (mounts: []MountStatus)
 
 method List() -> (mounts: []MountSummary)
+
+# served: a transport began; closed: the mount is gone; source_away: reads wait; read_failed: somebody got an I/O error; corrupt:
+# likewise, since what came is not what it should be.
+type EventKind (served, closed, source_away, source_back, read_failed, corrupt)
+
+type Event (kind: EventKind, mount: string, layer: ?string, span: ?int, message: string)
+
+# Only with more: tells what happens to one mount, or all, until the caller leaves. The first reply has no event: from then on
+# nothing is missed. lost: events before this one that the caller was too slow for.
+method Monitor(mount: ?string) -> (event: ?Event, lost: int)
 
 # kind: not_found, denied, unavailable, corrupt, unsupported, invalid, busy, no_space or system. message is a sentence.
 error Failed (kind: string, errno: int, message: string)

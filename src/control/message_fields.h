@@ -18,6 +18,12 @@ struct EnumNames<Health> {
 };
 
 template <>
+struct EnumNames<EventKind> {
+  static constexpr std::array<std::string_view, 6> kNames{"served",      "closed",      "source_away",
+                                                          "source_back", "read_failed", "corrupt"};
+};
+
+template <>
 struct EnumNames<IndexFormat> {
   static constexpr std::array<std::string_view, 2> kNames{"image", "tarindex"};
 };

@@ -169,6 +169,46 @@ struct Fields<AccessesReply> {
   }
 };
 template <>
+struct Fields<ReloadRequest> {
+  static void visit(auto& io, auto& m) {
+    io("generation", m.generation);
+    io("definition", m.definition);
+    io("credentials", m.credentials);
+  }
+};
+template <>
+struct Fields<Event> {
+  static void visit(auto& io, auto& m) {
+    io("kind", m.kind);
+    io("mount", m.mount);
+    io("layer", m.layer);
+    io("span", m.span);
+    io("message", m.message);
+  }
+};
+template <>
+struct Fields<MonitorRequest> {
+  static void visit(auto& io, auto& m) { io("mount", m.mount); }
+};
+template <>
+struct Fields<MonitorReply> {
+  static void visit(auto& io, auto& m) {
+    io("event", m.event);
+    io("lost", m.lost);
+  }
+};
+template <>
+struct Fields<BeginUnmountRequest> {
+  static void visit(auto& io, auto& m) {
+    io("name", m.name);
+    io("generation", m.generation);
+  }
+};
+template <>
+struct Fields<BeginUnmountReply> {
+  static void visit(auto& io, auto& m) { io("waiting", m.waiting); }
+};
+template <>
 struct Fields<StatusRequest> {
   static void visit(auto& io, auto& m) { io("name", m.name); }
 };
@@ -345,6 +385,9 @@ std::string_view to_string(IndexFormat format) {
 std::string_view to_string(Integrity integrity) {
   return EnumNames<Integrity>::kNames.at(static_cast<size_t>(integrity));
 }
+std::string_view to_string(EventKind kind) {
+  return EnumNames<EventKind>::kNames.at(static_cast<size_t>(kind));
+}
 std::string_view to_string(Health health) {
   return EnumNames<Health>::kNames.at(static_cast<size_t>(health));
 }
@@ -396,6 +439,24 @@ nlohmann::json to_json(const AccessesRequest& message) {
   return encode(message);
 }
 nlohmann::json to_json(const AccessesReply& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const Event& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const MonitorRequest& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const MonitorReply& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const ReloadRequest& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const BeginUnmountRequest& message) {
+  return encode(message);
+}
+nlohmann::json to_json(const BeginUnmountReply& message) {
   return encode(message);
 }
 nlohmann::json to_json(const StatusRequest& message) {
@@ -521,6 +582,38 @@ AccessesReply from_json(const nlohmann::json& object) {
       throw Error(ErrorKind::invalid, "'layer' must be one of 'layers'");
   }
   return reply;
+}
+
+template <>
+MonitorRequest from_json(const nlohmann::json& object) {
+  auto request = decode<MonitorRequest>(object);
+  if (request.mount) check_name(*request.mount);
+  return request;
+}
+
+template <>
+MonitorReply from_json(const nlohmann::json& object) {
+  return decode<MonitorReply>(object);
+}
+
+template <>
+ReloadRequest from_json(const nlohmann::json& object) {
+  auto request = decode<ReloadRequest>(object);
+  check_generation(request.generation);
+  return request;
+}
+
+template <>
+BeginUnmountRequest from_json(const nlohmann::json& object) {
+  auto request = decode<BeginUnmountRequest>(object);
+  check_name(request.name);
+  check_generation(request.generation);
+  return request;
+}
+
+template <>
+BeginUnmountReply from_json(const nlohmann::json& object) {
+  return decode<BeginUnmountReply>(object);
 }
 
 template <>

@@ -174,6 +174,22 @@ struct AccessesReply {
   uint64_t left_out = 0;               ///< later ones, of which there is no record
 };
 
+/// Policy and credentials of a mount that is served; what else the definition says is not looked at.
+struct ReloadRequest {
+  std::string generation;
+  Definition definition;
+  std::optional<FdIndex> credentials;  ///< as of OpenRequest; none: from now on, without
+};
+
+/// Until the connection ends, no read of the mount waits long for a source that is away.
+struct BeginUnmountRequest {
+  std::string name;
+  std::optional<std::string> generation;  ///< only where it is this one
+};
+struct BeginUnmountReply {
+  uint64_t waiting = 0;  ///< reads that are not answered yet
+};
+
 struct StatusRequest {
   std::optional<std::string> name;  ///< none: all mounts
 };
@@ -249,6 +265,35 @@ struct MountSummary {
 
 struct ListReply {
   std::vector<MountSummary> mounts;
+};
+
+/// What happens to mounts, as the journal and Monitor tell it.
+enum class EventKind {
+  served,       ///< a transport began
+  closed,       ///< the mount is gone
+  source_away,  ///< reads wait
+  source_back,
+  read_failed,  ///< somebody got an I/O error
+  corrupt,      ///< likewise, since what came is not what it should be
+};
+std::string_view to_string(EventKind kind);
+
+struct Event {
+  EventKind kind = EventKind::served;
+  std::string mount;
+  std::optional<std::string> layer;  ///< the digest, where it is one layer's
+  std::optional<uint64_t> span;
+  std::string message;  ///< a sentence
+};
+
+struct MonitorRequest {
+  std::optional<std::string> mount;  ///< none: all
+};
+
+/// The first has no event: from then on nothing is missed.
+struct MonitorReply {
+  std::optional<Event> event;
+  uint64_t lost = 0;  ///< events before this one that the caller was too slow for
 };
 
 /// What is kept on disk of a layer, as one table of checkpoints cuts it.
@@ -340,9 +385,15 @@ nlohmann::json to_json(const PrefetchRequest& message);
 nlohmann::json to_json(const PrefetchReply& message);
 nlohmann::json to_json(const AccessesRequest& message);
 nlohmann::json to_json(const AccessesReply& message);
+nlohmann::json to_json(const ReloadRequest& message);
+nlohmann::json to_json(const BeginUnmountRequest& message);
+nlohmann::json to_json(const BeginUnmountReply& message);
 nlohmann::json to_json(const StatusRequest& message);
 nlohmann::json to_json(const StatusReply& message);
 nlohmann::json to_json(const ListReply& message);
+nlohmann::json to_json(const MonitorRequest& message);
+nlohmann::json to_json(const MonitorReply& message);
+nlohmann::json to_json(const Event& message);
 nlohmann::json to_json(const InspectReply& message);
 nlohmann::json to_json(const CacheListReply& message);
 nlohmann::json to_json(const CacheVerifyReply& message);
@@ -379,11 +430,21 @@ AccessesRequest from_json<AccessesRequest>(const nlohmann::json& object);
 template <>
 AccessesReply from_json<AccessesReply>(const nlohmann::json& object);
 template <>
+ReloadRequest from_json<ReloadRequest>(const nlohmann::json& object);
+template <>
+BeginUnmountRequest from_json<BeginUnmountRequest>(const nlohmann::json& object);
+template <>
+BeginUnmountReply from_json<BeginUnmountReply>(const nlohmann::json& object);
+template <>
 StatusRequest from_json<StatusRequest>(const nlohmann::json& object);
 template <>
 StatusReply from_json<StatusReply>(const nlohmann::json& object);
 template <>
 ListReply from_json<ListReply>(const nlohmann::json& object);
+template <>
+MonitorRequest from_json<MonitorRequest>(const nlohmann::json& object);
+template <>
+MonitorReply from_json<MonitorReply>(const nlohmann::json& object);
 template <>
 InspectReply from_json<InspectReply>(const nlohmann::json& object);
 template <>

@@ -120,6 +120,24 @@ json prefetch(MountTable& mounts, Call& call) {
   return to_json(mounts.prefetch(request, progress, call.left));
 }
 
+json reload(MountTable& mounts, Call& call) {
+  const auto request = from_json<ReloadRequest>(call.parameters);
+  call.subject = request.definition.name;
+  std::optional<registry::Credentials> credentials;
+  if (const UniqueFd file = take_optional(call, request.credentials, "credentials"))
+    credentials = registry::read_memory_file(file);
+  mounts.reload(request, credentials);
+  return json::object();
+}
+
+json begin_unmount(MountTable& mounts, Call& call) {
+  const auto request = from_json<BeginUnmountRequest>(call.parameters);
+  call.subject = request.name;
+  MountTable::Hurried hurried = mounts.hurry(request);
+  if (hurried.end) call.at_end(std::move(hurried.end));
+  return to_json(BeginUnmountReply{hurried.waiting});
+}
+
 json list(MountTable& mounts) {
   ListReply reply;
   for (MountStatus& status : mounts.status(std::nullopt)) {
@@ -152,6 +170,11 @@ std::vector<Method> control_methods(MountTable& mounts, Store& store, DiskCache*
                      .waits_long = true});
   methods.push_back({.name = "Accesses", .right = anyone, .handler = [&](Call& call) {
                        return to_json(mounts.accesses(from_json<AccessesRequest>(call.parameters).name));
+                     }});
+  methods.push_back(
+      {.name = "Reload", .right = owner, .handler = [&](Call& call) { return reload(mounts, call); }});
+  methods.push_back({.name = "BeginUnmount", .right = owner, .handler = [&](Call& call) {
+                       return begin_unmount(mounts, call);
                      }});
   methods.push_back({.name = "Status", .right = anyone, .handler = [&](Call& call) {
                        const auto request = from_json<StatusRequest>(call.parameters);

@@ -18,11 +18,15 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/pulse.h"
 #include "cache/disk_cache.h"
 #include "control/server.h"
 #include "daemon/control_service.h"
+#include "daemon/event_log.h"
 #include "daemon/index_build.h"
 #include "daemon/index_worker.h"
+#include "daemon/journal.h"
+#include "daemon/monitor.h"
 #include "daemon/mount_table.h"
 #include "daemon/service_manager.h"
 #include "daemon/source_opener.h"
@@ -140,15 +144,27 @@ void reload(const std::filesystem::path& file, const ServiceManager& manager) {
   manager.ready("serving");
 }
 
-/// The number of the next signal; tells the service manager's watchdog meanwhile that all is well.
-uint32_t next_signal(const UniqueFd& signals, const ServiceManager& manager) {
+/// So long a thread may be at one piece of work. A disk that hangs is no reason to restart, a loop that does is.
+constexpr std::chrono::seconds kStuck{30};
+
+/// Tells the service manager's watchdog that all is well, unless a thread that serves does not get on: then the manager ends
+/// this process, and the next one goes on where it was.
+void feed_watchdog(const Pulses& pulses, const ServiceManager& manager) {
+  const auto stuck = pulses.find_stuck(kStuck);
+  if (!stuck) return manager.watchdog();
+  logf(LogLevel::error, "thread {} has been at one thing for more than {} s; the watchdog is told no more", *stuck,
+       kStuck.count());
+}
+
+/// The number of the next signal; feeds the watchdog meanwhile.
+uint32_t next_signal(const UniqueFd& signals, const Pulses& pulses, const ServiceManager& manager) {
   const auto period = ServiceManager::watchdog_period();
   const int timeout =
       period ? static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(*period).count()) : -1;
   pollfd event{signals.get(), POLLIN, 0};
   signalfd_siginfo info{};
   do {
-    while (::poll(&event, 1, timeout) <= 0) manager.watchdog();
+    while (::poll(&event, 1, timeout) <= 0) feed_watchdog(pulses, manager);
   } while (::read(signals.get(), &info, sizeof info) != sizeof info);
   return info.ssi_signo;
 }
@@ -159,6 +175,7 @@ int run_daemon(const DaemonOptions& options) {
   ::prctl(PR_SET_NAME, "erofs-ocid");  // one that was started by descriptor is named after its number
   ::prctl(PR_SET_DUMPABLE,
           0);  // other processes of its user, perhaps nobody, may not look at credentials in its memory
+  log_to_journal();
   tame_heap();
   raise_descriptor_limit();
   const UniqueFd signals = awaited_signals();
@@ -171,20 +188,23 @@ int run_daemon(const DaemonOptions& options) {
 
   ServiceManager manager;
   drop_unclaimed(passed, MountStates(), manager);
+  Pulses pulses;
   MemoryBound memory(settings.memory_limit);
-  WorkerPool workers(settings.workers.value_or(std::max(1u, std::thread::hardware_concurrency())));
+  WorkerPool workers(settings.workers.value_or(std::max(1u, std::thread::hardware_concurrency())), &pulses);
   SpanLoader loader(memory, workers);
   // Behind the loader, whose loads may be writing to it when they end; before what opens layers.
   const std::unique_ptr<DiskCache> cache = open_cache(options, settings);
-  http::Engine engine({.transfers_per_host = settings.connections_per_host});
+  http::Engine engine({.transfers_per_host = settings.connections_per_host, .pulses = &pulses});
   IndexWorkers index_workers(options.state_dir, runtime_folder(), cache.get());
   const auto fill = options.fill.room != 0 ? std::optional(options.fill) : std::nullopt;
   SourceOpener opener(
       engine, loader, workers, store,
       options.is_private() ? build_in_process(store, cache.get(), fill) : index_workers.as_build(),
       options.is_private() ? ".command-" : "", cache.get());
-  MountTable mounts(opener, manager, std::move(passed));
+  EventLog events;
+  MountTable mounts(opener, manager, std::move(passed), [&events](const Event& event) { events.publish(event); }, &pulses);
   std::vector<Method> methods = control_methods(mounts, store, cache.get());
+  methods.push_back(monitor_method(events));
   methods.push_back(inspect_method({engine, workers, store}));
   if (options.is_private()) methods.push_back(index_method({engine, workers, store}));
   // A daemon of one command leaves it to that command to say what was refused.
@@ -192,7 +212,7 @@ int run_daemon(const DaemonOptions& options) {
   Server server(std::move(listener), std::move(methods), owner, {}, refusals);
 
   manager.ready("serving");
-  while (next_signal(signals, manager) == SIGHUP) reload(options.settings_file, manager);
+  while (next_signal(signals, pulses, manager) == SIGHUP) reload(options.settings_file, manager);
   manager.stopping();
   server.stop();
   mounts.shut_down(kDrain);

@@ -95,8 +95,9 @@ struct MountTable::Mount {
       prefetch.reset();
       trace.reset();
     }
-    for (const auto& blob : source.blobs)
-      blob->fail_pending(Error(ErrorKind::unavailable, ECANCELED, "unmounted"));
+    const Error unmounted(ErrorKind::unavailable, ECANCELED, "unmounted");
+    source.served->close(unmounted);
+    for (const auto& blob : source.blobs) blob->fail_pending(unmounted);
     MutexLock lock(mutex);
     closed = true;
     transport.reset();
@@ -129,8 +130,9 @@ struct MountTable::Mount {
   }
 };
 
-MountTable::MountTable(SourceOpener& opener, ServiceManager& manager, std::map<std::string, UniqueFd> stored)
-    : opener_(opener), manager_(manager), stored_(std::move(stored)) {}
+MountTable::MountTable(SourceOpener& opener, ServiceManager& manager, std::map<std::string, UniqueFd> stored,
+                       EventSink tell, Pulses* pulses)
+    : opener_(opener), manager_(manager), tell_(std::move(tell)), pulses_(pulses), stored_(std::move(stored)) {}
 
 MountTable::~MountTable() {
   shut_down({});
@@ -155,7 +157,7 @@ MountTable::Opened MountTable::open(OpenInput input, const StageSink& stage) {
   if (auto reply = describe_served(name)) return {*std::move(reply), {}};
   auto mount = std::make_shared<Mount>();
   mount->definition = input.definition;
-  mount->health = input.health = std::make_shared<MountHealth>(name);
+  mount->health = input.health = std::make_shared<MountHealth>(name, tell_);
   const bool is_start = !input.pinned;
   mount->source = opener_.open(std::move(input), stage);
   // The client may have given up meanwhile, and its successor have been quicker.
@@ -195,8 +197,7 @@ void MountTable::serve(const ServeRequest& request, std::vector<UniqueFd> fds) {
   mount->health->transport_started();
   mount->transport = make_transport(*mount, request, std::move(fds));
   if (!mount->prefetch) mount->prefetch = start_prefetch(*mount);
-  logf(LogLevel::info, "{}: serving {} over {}", request.name, mount->definition.image,
-       to_string(request.transport));
+  mount->health->served(mount->definition.image, request.transport);
 }
 
 /// Throws where what is prefetched of the mount has no place on disk.
@@ -299,9 +300,9 @@ std::unique_ptr<Transport> MountTable::make_transport(Mount& mount, const ServeR
   const auto ended = [health = mount.health](const std::string& how) { health->transport_ended(how); };
   switch (request.transport) {
     case TransportKind::export_:
-      return serve_export(std::move(fds[0]), request.name, mount.source.device);
+      return serve_export(std::move(fds[0]), request.name, mount.source.served);
     case TransportKind::nbd:
-      return serve_nbd(std::move(fds[0]), mount.source.device, ended);
+      return serve_nbd(std::move(fds[0]), mount.source.served, ended, pulses_);
     case TransportKind::fuse:
       break;
   }
@@ -316,7 +317,7 @@ std::unique_ptr<Transport> MountTable::start_fuse(Mount& mount, const std::strin
   auto table = fuse::RequestTable::create();
   manager_.store(connection_name(generation), connection.get());
   manager_.store(table_name(generation), table.fd());
-  return serve_fuse(std::move(connection), std::move(table), mount.source.device, std::move(ended));
+  return serve_fuse(std::move(connection), std::move(table), mount.source.served, std::move(ended), pulses_);
 }
 
 std::unique_ptr<Transport> MountTable::resume_fuse(Mount& mount, const std::string& generation,
@@ -330,8 +331,8 @@ std::unique_ptr<Transport> MountTable::resume_fuse(Mount& mount, const std::stri
     stored_.erase(connection_name(generation));
     stored_.erase(table_name(generation));
   }
-  return serve_fuse(std::move(connection), fuse::RequestTable::adopt(std::move(table)), mount.source.device,
-                    std::move(ended));
+  return serve_fuse(std::move(connection), fuse::RequestTable::adopt(std::move(table)), mount.source.served,
+                    std::move(ended), pulses_);
 }
 
 bool MountTable::is_stored(const std::string& generation) const {
@@ -365,7 +366,26 @@ void MountTable::close(const CloseRequest& request) {
   mount->end();
   // One that was opened, but not served, has no generation; its client knows which it was to be.
   forget_stored(generation.empty() ? request.generation.value_or("") : generation);
-  logf(LogLevel::info, "{}: closed", request.name);
+  mount->health->closed();
+}
+
+void MountTable::reload(const ReloadRequest& request, const std::optional<registry::Credentials>& credentials) {
+  const std::shared_ptr<Mount> mount = find(request.definition.name);
+  if (!mount) throw Error(ErrorKind::not_found, "the daemon does not serve it");
+  MutexLock lock(mount->mutex);
+  if (mount->closed || mount->generation != request.generation)
+    throw Error(ErrorKind::not_found, "the daemon serves another mount of that name");
+  opener_.apply_policy(mount->source, request.definition, credentials);
+  mount->definition.io = request.definition.io;
+  mount->definition.cache.pin = request.definition.cache.pin;
+  logf(LogLevel::info, "{}: took over policy and credentials", request.definition.name);
+}
+
+MountTable::Hurried MountTable::hurry(const BeginUnmountRequest& request) {
+  const std::shared_ptr<Mount> mount = find(request.name);
+  if (!mount || (request.generation && *request.generation != mount->current_generation())) return {};
+  const size_t waiting = mount->source.served->hurry();
+  return {waiting, [device = mount->source.served] { device->end_hurry(); }};
 }
 
 std::vector<MountStatus> MountTable::status(const std::optional<std::string>& name) const {

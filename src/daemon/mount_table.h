@@ -25,7 +25,9 @@ namespace erofs_oci {
 class MountTable {
  public:
   /// `stored` are transports that the service manager kept from a former life, by stored_name().
-  MountTable(SourceOpener& opener, ServiceManager& manager, std::map<std::string, UniqueFd> stored);
+  /// What happens to mounts is told to `tell`; threads that serve them have pulses of `pulses`.
+  MountTable(SourceOpener& opener, ServiceManager& manager, std::map<std::string, UniqueFd> stored,
+             EventSink tell = log_event, Pulses* pulses = nullptr);
   ~MountTable();
 
   struct Opened {
@@ -42,6 +44,14 @@ class MountTable {
                          const std::stop_token& stop);
   /// What was read of a mount since it was opened.
   AccessesReply accesses(const std::string& name) const;
+  /// Applies policy and credentials to a mount that is served; Error not_found where that generation is not.
+  void reload(const ReloadRequest& request, const std::optional<registry::Credentials>& credentials);
+  struct Hurried {
+    size_t waiting = 0;         ///< reads that are not answered yet
+    std::function<void()> end;  ///< has reads wait again as the definition says; empty where there is no such mount
+  };
+  /// Has no read of the mount wait long for its source, as BeginUnmount says.
+  Hurried hurry(const BeginUnmountRequest& request);
   std::vector<MountStatus> status(const std::optional<std::string>& name) const;
   /// Mounts by the cached layers that they use (LayerKey::file_name()).
   std::multimap<std::string, std::string> cache_users() const;
@@ -70,6 +80,8 @@ class MountTable {
 
   SourceOpener& opener_;
   ServiceManager& manager_;
+  const EventSink tell_;
+  Pulses* const pulses_;  // may be null
   mutable Mutex mutex_;
   std::map<std::string, std::shared_ptr<Mount>> mounts_ GUARDED_BY(mutex_);
   std::map<std::string, UniqueFd> stored_ GUARDED_BY(mutex_);

@@ -11,6 +11,9 @@ namespace {
 /// So long a registry is waited for where the image can be opened without it.
 constexpr std::chrono::seconds kOfflinePatience{3};
 
+/// So long a source is asked again before its mount takes it to be away. Reads then wait in its PatientDevice.
+constexpr std::chrono::seconds kFirstPatience{5};
+
 registry::AccessSettings access_settings(const OpenInput& input) {
   const Definition& definition = input.definition;
   registry::AccessSettings settings;
@@ -22,20 +25,22 @@ registry::AccessSettings access_settings(const OpenInput& input) {
   return settings;
 }
 
-registry::RetrySettings reading_settings(const Definition& definition) {
+}  // namespace
+
+registry::RetrySettings reading_settings(const IoSettings& io) {
   registry::RetrySettings settings;
-  settings.deadline.reset();
-  if (definition.io.on_unavailable == Unavailable::fail) settings.deadline = definition.io.deadline;
+  std::chrono::milliseconds longest = http::TimeLimits().stall;  // a registry may need long for its first byte
+  if (io.on_unavailable == Unavailable::fail) longest = std::min(longest, io.deadline);
+  settings.shortest_try = longest;
+  settings.deadline = std::min<std::chrono::milliseconds>(longest, kFirstPatience);
   return settings;
 }
-
-}  // namespace
 
 RegistryImage::RegistryImage(const OpenInput& input, http::Engine& engine)
     : engine_(engine),
       name_(input.definition.image),
       reference_(registry::Reference::parse(input.definition.image)),
-      reading_(reading_settings(input.definition)),
+      reading_(reading_settings(input.definition.io)),
       platform_(to_string(wanted_platform(input.definition))),
       access_(access_settings(input)) {}
 

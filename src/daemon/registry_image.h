@@ -50,4 +50,7 @@ class RegistryImage : public Image {
   std::vector<std::shared_ptr<registry::Blob>> opened_ GUARDED_BY(mutex_);
 };
 
+/// How the reads of a blob are retried before its mount takes the registry to be away.
+registry::RetrySettings reading_settings(const IoSettings& io);
+
 }  // namespace erofs_oci

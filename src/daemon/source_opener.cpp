@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/source_opener.h"
 
-#include <pthread.h>
-
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
-#include <thread>
 
+#include "base/alarm.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "config/image_source.h"
 #include "daemon/cached_layers.h"
 #include "daemon/open_image.h"
+#include "daemon/registry_image.h"
 #include "source/indexed_spans.h"
 #include "source/local_file.h"
 
@@ -64,22 +61,14 @@ std::vector<size_t> indexed_layers(const ImageIndex& index, const Image& image, 
   return numbers;
 }
 
-/// Runs a function at a time, on a thread of its own, unless it is destroyed before.
-class Alarm {
- public:
-  Alarm(std::chrono::steady_clock::time_point time, std::function<void()> ring)
-      : thread_([this, time, ring = std::move(ring)](const std::stop_token& stop) {
-          ::pthread_setname_np(::pthread_self(), "alarm");
-          std::unique_lock lock(mutex_);
-          wake_.wait_until(lock, stop, time, [] { return false; });
-          if (!stop.stop_requested()) ring();
-        }) {}
-
- private:
-  std::mutex mutex_;
-  std::condition_variable_any wake_;
-  std::jthread thread_;  // last: joined before the rest goes
-};
+http::Task<void> call_later(http::Engine& engine, std::chrono::milliseconds delay, std::function<void()> call) {
+  try {
+    co_await engine.sleep_for(delay);
+  } catch (const Error&) {
+    co_return;  // the engine stops
+  }
+  call();
+}
 
 Error too_slow(const Definition& definition) {
   return Error(
@@ -96,7 +85,44 @@ IndexKey index_key(const Definition& definition, const Image& image) {
   return key;
 }
 
+Patience patience_of(const IoSettings& io) {
+  Patience patience;
+  if (io.on_unavailable == Unavailable::fail) patience.deadline = io.deadline;
+  return patience;
+}
+
 OpenedSource SourceOpener::open(OpenInput input, const StageSink& stage) {
+  OpenedSource opened = open_source(input, stage);
+  opened.served = make_patient(input, opened);
+  return opened;
+}
+
+void SourceOpener::apply_policy(const OpenedSource& opened, const Definition& definition,
+                                const std::optional<registry::Credentials>& credentials) {
+  opened.served->set_patience(patience_of(definition.io));
+  for (const auto& blob : opened.blobs) {
+    blob->set_reading(reading_settings(definition.io));
+    blob->set_credentials(credentials);
+  }
+  pin(definition, *opened.device);
+}
+
+std::shared_ptr<PatientDevice> SourceOpener::make_patient(const OpenInput& input, const OpenedSource& opened) const {
+  PatientDeviceHooks hooks;
+  hooks.after = [&engine = engine_](std::chrono::milliseconds delay, std::function<void()> call) {
+    engine.spawn(call_later(engine, delay, std::move(call)));
+  };
+  hooks.interrupt = [blobs = opened.blobs] {
+    for (const auto& blob : blobs) {
+      blob->fail_pending(Error(ErrorKind::unavailable, ECANCELED, "the source is away"));
+      blob->resume();
+    }
+  };
+  hooks.on_change = [health = input.health](const std::optional<Error>& why) { health->source_changed(why); };
+  return std::make_shared<PatientDevice>(opened.device, patience_of(input.definition.io), std::move(hooks));
+}
+
+OpenedSource SourceOpener::open_source(OpenInput& input, const StageSink& stage) {
   const ImageSource source = parse_image_source(input.definition.image);
   if (source.kind == ImageKind::file) return open_layer(input, local_layer(input, source.location), stage);
   const auto deadline = std::chrono::steady_clock::now() + input.definition.start_timeout;
@@ -137,6 +163,7 @@ OpenedSource SourceOpener::open_indexed(const OpenInput& input, Image& image, co
     const LayerBlob blob =
         image.open_layer(numbers[i], ask ? Image::Preflight::ask : Image::Preflight::assume);
     if (blob.of_registry) opened.blobs.push_back(blob.of_registry);
+    parts.layers.push_back(to_string(index->identity().layers[i].digest));
     const auto content = is_remote ? std::optional(layer_key.content()) : std::nullopt;
     parts.streams.push_back(std::make_shared<Stream>(blob.blob, std::move(spans), content, store));
   }
@@ -162,7 +189,7 @@ std::shared_ptr<const ImageIndex> SourceOpener::find_or_build(const OpenInput& i
 std::shared_ptr<MappedDevice> SourceOpener::make_device(DeviceParts parts, const OpenInput& input) {
   auto device = std::make_shared<MappedDevice>(
       std::move(parts), loader_,
-      [health = input.health](ByteRange range, const Error& error) { health->read_failed(range, error); });
+      [health = input.health](const FailedRead& read, const Error& error) { health->read_failed(read, error); });
   pin(input.definition, *device);
   return device;
 }
@@ -188,6 +215,7 @@ OpenedSource SourceOpener::open_layer(const OpenInput& input, const SingleLayer&
   } else {
     opened.integrity = Integrity::local;
   }
+  if (layer.digest) assembled.parts.layers = {to_string(*layer.digest)};
   opened.device = make_device(std::move(assembled.parts), input);
   return opened;
 }

@@ -15,12 +15,14 @@
 #include "registry/blob.h"
 #include "registry/credentials.h"
 #include "source/mapped_device.h"
+#include "source/patient_device.h"
 
 namespace erofs_oci {
 
 /// A device and what it is made of.
 struct OpenedSource {
   std::shared_ptr<MappedDevice> device;
+  std::shared_ptr<PatientDevice> served;  ///< the same, for transports: its reads outwait the source
   std::optional<Digest> image_digest;
   std::optional<std::string> index_identity;
   Integrity integrity = Integrity::unverified;
@@ -56,7 +58,13 @@ class SourceOpener {
   /// Error, and FilesWanted as open_image() does.
   OpenedSource open(OpenInput input, const StageSink& stage);
 
+  /// Applies the policy of `definition`, and these credentials, to what was opened.
+  void apply_policy(const OpenedSource& opened, const Definition& definition,
+                    const std::optional<registry::Credentials>& credentials);
+
  private:
+  OpenedSource open_source(OpenInput& input, const StageSink& stage);
+  std::shared_ptr<PatientDevice> make_patient(const OpenInput& input, const OpenedSource& opened) const;
   OpenedSource open_indexed(const OpenInput& input, Image& image, const StageSink& stage);
   std::shared_ptr<const ImageIndex> find_or_build(const OpenInput& input, Image& image, const IndexKey& key,
                                                   const StageSink& stage);
@@ -74,6 +82,9 @@ class SourceOpener {
   DiskCache* const cache_;
   LayerAssembler assembler_;
 };
+
+/// What a definition's [io] asks of its reads.
+Patience patience_of(const IoSettings& io);
 
 /// Of the whole image, or of the layer that the definition asks for.
 IndexKey index_key(const Definition& definition, const Image& image);

@@ -44,9 +44,11 @@ std::string describe(nbd::EndReason reason) {
 
 class NbdTransport : public Transport {
  public:
-  NbdTransport(UniqueFd socket, std::shared_ptr<BlockDevice> device, TransportEnded ended)
+  NbdTransport(UniqueFd socket, std::shared_ptr<BlockDevice> device, TransportEnded ended, Pulses* pulses)
       : transmission_(std::move(socket), std::move(device)),
-        thread_(serving_thread("nbd", std::move(ended), [this] { return describe(transmission_.run()); })) {}
+        thread_(serving_thread("nbd", std::move(ended), [this, pulses] {
+          return describe(transmission_.run(LoopPulse(pulses, "nbd")));
+        })) {}
   ~NbdTransport() override { transmission_.stop(); }
   void stop(std::chrono::milliseconds drain) override { transmission_.stop(drain); }
 
@@ -58,11 +60,11 @@ class NbdTransport : public Transport {
 class FuseTransport : public Transport {
  public:
   FuseTransport(UniqueFd connection, fuse::RequestTable table, std::shared_ptr<BlockDevice> device,
-                TransportEnded ended)
+                TransportEnded ended, Pulses* pulses)
       : server_(std::move(connection), std::move(device), std::move(table)),
-        thread_(serving_thread("fuse", std::move(ended), [this] {
-          return std::string(
-              server_.run() == fuse::Server::End::stopped ? "stopped" : "the kernel closed the connection");
+        thread_(serving_thread("fuse", std::move(ended), [this, pulses] {
+          const auto end = server_.run(LoopPulse(pulses, "fuse"));
+          return std::string(end == fuse::Server::End::stopped ? "stopped" : "the kernel closed the connection");
         })) {}
   ~FuseTransport() override { stop({}); }
   /// Reads that are still under way stay in the table for the successor.
@@ -79,14 +81,15 @@ class FuseTransport : public Transport {
 }  // namespace
 
 std::unique_ptr<Transport> serve_nbd(UniqueFd socket, std::shared_ptr<BlockDevice> device,
-                                     TransportEnded ended) {
-  return std::make_unique<NbdTransport>(std::move(socket), std::move(device), std::move(ended));
+                                     TransportEnded ended, Pulses* pulses) {
+  return std::make_unique<NbdTransport>(std::move(socket), std::move(device), std::move(ended), pulses);
 }
 
 std::unique_ptr<Transport> serve_fuse(UniqueFd connection, fuse::RequestTable table,
-                                      std::shared_ptr<BlockDevice> device, TransportEnded ended) {
+                                      std::shared_ptr<BlockDevice> device, TransportEnded ended,
+                                      Pulses* pulses) {
   return std::make_unique<FuseTransport>(std::move(connection), std::move(table), std::move(device),
-                                         std::move(ended));
+                                         std::move(ended), pulses);
 }
 
 }  // namespace erofs_oci

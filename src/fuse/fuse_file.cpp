@@ -86,4 +86,17 @@ UniqueFd FuseFile::open() const {
   return file;
 }
 
+/// By a mount of the control filesystem of our own: the host's need not be there (Documentation/filesystems/fuse.rst).
+void FuseFile::abort() const {
+  struct statx info {};
+  // DONT_SYNC: the server is not asked.
+  if (::statx(root_.get(), "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &info) != 0) throw errno_error("statx");
+  FsContext context("fusectl");
+  context.create();
+  const UniqueFd connections = context.mount(0);
+  const std::string name = std::to_string(info.stx_dev_minor) + "/abort";
+  const UniqueFd knob(::openat(connections.get(), name.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!knob || ::write(knob.get(), "1", 1) != 1) throw errno_error("fuse connection {}", name);
+}
+
 }  // namespace erofs_oci::fuse

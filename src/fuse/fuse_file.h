@@ -27,6 +27,9 @@ class FuseFile {
   /// not any more.
   UniqueFd open() const;
 
+  /// Ends the connection: open(), and all reads, fail. For a server that answers nobody; on any thread.
+  void abort() const;
+
  private:
   UniqueFd connection_;
   UniqueFd root_;

@@ -59,7 +59,7 @@ class Server::Session : public std::enable_shared_from_this<Session> {
     set_non_blocking(connection_.get());
   }
 
-  End run();
+  End run(const LoopPulse& pulse);
   void stop();
   int connection_fd() const { return connection_.get(); }
   int table_fd() const { return table_.fd(); }
@@ -94,6 +94,7 @@ class Server::Session : public std::enable_shared_from_this<Session> {
   const std::shared_ptr<BlockDevice> device_;
   const uint64_t size_bytes_;
   RequestTable table_;
+  const LoopPulse* pulse_ = nullptr;  // of the thread in run()
 
   Mutex mutex_;
   CondVar changed_;  // stopping_, writing_, a free slot
@@ -101,9 +102,11 @@ class Server::Session : public std::enable_shared_from_this<Session> {
   unsigned writing_ GUARDED_BY(mutex_) = 0;  // replies to reads that are being written
 };
 
-Server::End Server::Session::run() {
+Server::End Server::Session::run(const LoopPulse& pulse) {
+  pulse_ = &pulse;
   take_over();
   while (!stopping()) {
+    pulse.work();
     const MutableBytes buffer = table_.receive_buffer();
     const ssize_t count = ::read(connection_.get(), buffer.data(), buffer.size());
     if (count > 0) {
@@ -111,6 +114,7 @@ Server::End Server::Session::run() {
     } else if (count == 0 || errno == ENODEV || errno == ECONNABORTED) {  // 0: from a socket, in tests
       return End::unmounted;
     } else if (errno == EAGAIN) {
+      pulse.rest();
       wait_for_request();
     } else if (errno != EINTR &&
                errno != ENOENT) {  // ENOENT: the request was given up while it was being received
@@ -206,7 +210,9 @@ std::optional<RequestTable::Slot> Server::Session::wait_for_slot(const PendingRe
   for (;;) {
     if (stopping_) return std::nullopt;
     if (const auto slot = table_.add(read)) return slot;
+    pulse_->rest();  // for as long as a source may be away
     changed_.wait(mutex_);
+    pulse_->work();
   }
 }
 
@@ -272,8 +278,8 @@ Server::~Server() {
   session_->stop();
 }
 
-Server::End Server::run() {
-  return session_->run();
+Server::End Server::run(const LoopPulse& pulse) {
+  return session_->run(pulse);
 }
 void Server::stop() {
   session_->stop();

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "base/pulse.h"
 #include "base/unique_fd.h"
 #include "fuse/request_table.h"
 #include "source/block_device.h"
@@ -26,7 +27,7 @@ class Server {
   };
   /// Receives and answers on the calling thread, once. Reads that have to wait for their bytes are answered
   /// on the device's own threads.
-  End run();
+  End run(const LoopPulse& pulse = {nullptr, "fuse"});
 
   /// Ends run(): receives no more, lets replies that are being written finish, and drops later ones, whose
   /// reads stay in the table for the successor. Returns when nothing is written any more.

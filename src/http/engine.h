@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/mutex.h"
+#include "base/pulse.h"
 #include "http/request.h"
 #include "http/task.h"
 
@@ -24,6 +25,7 @@ struct EngineSettings {
   unsigned transfers_per_host = 8;  ///< at a time; over HTTP/2 they share connections
   unsigned transfers_total = 64;
   std::string user_agent = "erofs-oci/" EROFS_OCI_VERSION;
+  Pulses* pulses = nullptr;  ///< where the transfer thread has one; they outlive the engine
 };
 
 /// Lets one thread wait for another.

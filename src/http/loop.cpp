@@ -73,7 +73,9 @@ Loop::~Loop() {
 }
 
 void Loop::run() {
+  const LoopPulse pulse(settings_.pulses, "transfer");
   while (true) {
+    pulse.work();
     start_spawned();
     resume_completed();
     if (is_done()) return;
@@ -83,6 +85,7 @@ void Loop::run() {
     collect_finished();
     fire_timers();
     if (completed_.empty()) {
+      pulse.rest();
       check(::curl_multi_poll(multi_.get(), nullptr, 0, milliseconds_to_next_timer(), nullptr));
     }
   }

@@ -107,6 +107,7 @@ void KernelDevice::set_queue(const QueueSettings& settings) const {
   write_number(sysfs("queue/read_ahead_kb"), settings.read_ahead_bytes / kKiB);
   const uint64_t limit_kb = read_number(sysfs("queue/max_hw_sectors_kb")).value_or(0);
   write_number(sysfs("queue/max_sectors_kb"), std::min(settings.max_request_bytes / kKiB, limit_kb));
+  write_number(sysfs("queue/nr_requests"), settings.requests);
 }
 
 bool KernelDevice::is_in_use() const {

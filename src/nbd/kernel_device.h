@@ -18,6 +18,8 @@ struct QueueSettings {
   uint64_t read_ahead_bytes = 0;
   /// The largest request, cut to what the driver can.
   uint64_t max_request_bytes = 0;
+  /// How many requests are under way at a time, at most.
+  uint64_t requests = 0;
 };
 
 /// The device /dev/nbdN, as seen in sysfs. Thread-safe: it is a number.

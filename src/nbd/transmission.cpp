@@ -92,10 +92,12 @@ Transmission::~Transmission() = default;
 
 void Transmission::stop(std::chrono::milliseconds drain) { inbox_->stop(Clock::now() + drain); }
 
-EndReason Transmission::run() {
+EndReason Transmission::run(const LoopPulse& pulse) {
   while (!done()) {
     const bool may_receive = !ending_ && under_way_ < kMaxUnderWay && output_bytes_ < kMaxQueued;
+    pulse.rest();
     const bool readable = wait_for_work(may_receive);
+    pulse.work();
     if (readable && may_receive && !receive()) break;
     take_results();
     if (!send_queued()) break;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/pulse.h"
 #include "base/unique_fd.h"
 #include "nbd/protocol.h"
 #include "source/block_device.h"
@@ -35,7 +36,7 @@ class Transmission {
 
   /// Serves until the peer leaves or stop(); replies begun are finished where the peer takes them. The socket is shut
   /// down at the end, unless it was stopped: somebody else may then go on with it.
-  EndReason run();
+  EndReason run(const LoopPulse& pulse = {nullptr, "nbd"});
 
   /// Ends run() soon: no new request is read, requests under way get `drain` to be answered. Thread-safe.
   void stop(std::chrono::milliseconds drain = std::chrono::seconds(0));

@@ -46,9 +46,9 @@ class NowhereSink final : public http::BodySink {
 Blob::Blob(std::shared_ptr<Repository> repository, Descriptor descriptor, RetrySettings reading)
     : repository_(std::move(repository)),
       descriptor_(std::move(descriptor)),
-      reading_(reading),
       path_("blobs/" + to_string(descriptor_.digest)),
-      name_(name_of(descriptor_, *repository_)) {}
+      name_(name_of(descriptor_, *repository_)),
+      reading_(reading) {}
 
 http::Task<std::shared_ptr<Blob>> Blob::open(std::shared_ptr<Repository> repository, Descriptor descriptor,
                                              RetrySettings reading) {
@@ -119,6 +119,19 @@ void Blob::fail_pending(const Error& reason) {
 }
 void Blob::resume() {
   repository_->engine().spawn(run_abort(shared_from_this(), std::nullopt));
+}
+
+void Blob::set_reading(const RetrySettings& reading) {
+  repository_->engine().spawn(run_set_reading(shared_from_this(), reading));
+}
+
+void Blob::set_credentials(std::optional<Credentials> credentials) {
+  Repository::set_credentials(repository_, std::move(credentials));
+}
+
+http::Task<void> Blob::run_set_reading(std::shared_ptr<Blob> self, RetrySettings reading) {
+  self->reading_ = reading;
+  co_return;
 }
 
 http::Task<void> Blob::run_abort(std::shared_ptr<Blob> self, std::optional<Error> reason) {

@@ -51,6 +51,10 @@ class Blob final : public RangeReader, public std::enable_shared_from_this<Blob>
   void fail_pending(const Error& reason);
   void resume();
 
+  /// How reads are retried from now on. Thread-safe, as is set_credentials(), which is for the whole repository.
+  void set_reading(const RetrySettings& reading);
+  void set_credentials(std::optional<Credentials> credentials);
+
   const Descriptor& descriptor() const { return descriptor_; }
   const TrafficCounters& counters() const { return counters_; }
 
@@ -69,6 +73,7 @@ class Blob final : public RangeReader, public std::enable_shared_from_this<Blob>
   static http::Task<void> run_read(std::shared_ptr<Blob> self, std::vector<RangeRead> reads,
                                    Priority priority);
   static http::Task<void> run_abort(std::shared_ptr<Blob> self, std::optional<Error> reason);
+  static http::Task<void> run_set_reading(std::shared_ptr<Blob> self, RetrySettings reading);
 
   http::Task<void> fill(RangeFill& fill, const Purpose& purpose);
   http::Task<std::optional<Failure>> ask(RangeFill& fill, const Purpose& purpose, Retry& retry);
@@ -83,12 +88,12 @@ class Blob final : public RangeReader, public std::enable_shared_from_this<Blob>
 
   const std::shared_ptr<Repository> repository_;  // shared with the other blobs of the image
   const Descriptor descriptor_;
-  const RetrySettings reading_;
   const std::string path_;  // in the repository
   const std::string name_;
   TrafficCounters counters_;
 
   // Belong to the transfer thread.
+  RetrySettings reading_;
   http::AbortGroup reads_;
   std::string location_;     // where a redirect led last; a signed URL, good until it is refused
   bool whole_came_ = false;  // the last answer was not the range asked for but all of the blob

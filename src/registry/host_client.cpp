@@ -19,10 +19,16 @@ HostClient::HostClient(http::Engine& engine, const Endpoint& endpoint, const Ref
       origin_(http::origin_of(endpoint.url)),
       base_url_(endpoint.url + "/v2/" + reference.path + "/"),
       connection_(connection_of(settings)),
-      has_credentials_(settings.credentials.has_value()),
-      authorizer_(std::make_shared<Authorizer>(
-          engine, Authorizer::Settings{origin_, reference.path, settings.credentials, connection_,
-                                       settings.limits})) {}
+      repository_(reference.path),
+      limits_(settings.limits) {
+  set_credentials(settings.credentials);
+}
+
+void HostClient::set_credentials(std::optional<Credentials> credentials) {
+  has_credentials_ = credentials.has_value();
+  authorizer_ = std::make_shared<Authorizer>(
+      engine_, Authorizer::Settings{origin_, repository_, std::move(credentials), connection_, limits_});
+}
 
 // Beside what the registry says, people need to know whether it was asked with credentials at all.
 void HostClient::throw_if_refused(const http::Response& response) const {
@@ -49,10 +55,11 @@ http::Request HostClient::request_for(const Get& get) const {
 http::Task<Answer> HostClient::get(const Get& get) {
   http::Request request = request_for(get);
   bool renewed = false;
+  const std::shared_ptr<Authorizer> authorizer = authorizer_;
   for (int redirects = 0; redirects <= kMaxRedirects;) {
     const bool own = http::origin_of(request.url) == origin_;
     Authorizer::Authorization authorization;
-    if (own) authorization = co_await authorizer_->current(get.group);
+    if (own) authorization = co_await authorizer->current(get.group);
     request.authorization = authorization.value;
     if (get.counters != nullptr) ++get.counters->requests;
     Answer answer;
@@ -60,7 +67,7 @@ http::Task<Answer> HostClient::get(const Get& get) {
     has_answered_ = has_answered_ || own;
     if (own && answer.response.status == 401 && !renewed) {
       renewed = true;
-      co_await authorizer_->renew(answer.response, authorization.generation, get.group);
+      co_await authorizer->renew(answer.response, authorization.generation, get.group);
     } else if (is_redirect(answer.response.status)) {
       request.url = redirect_target(answer.response, connection_.insecure);
       ++redirects;

@@ -48,6 +48,9 @@ class HostClient {
   HostClient(http::Engine& engine, const Endpoint& endpoint, const Reference& reference,
              const AccessSettings& settings);
 
+  /// For what is asked from now on.
+  void set_credentials(std::optional<Credentials> credentials);
+
   /// Errors as http::Engine::perform and Authorizer::renew; denied: the endpoint answered 401 or 403 to what
   /// it was sent last; unsupported: more than kMaxRedirects.
   http::Task<Answer> get(const Get& get);
@@ -63,8 +66,10 @@ class HostClient {
   const std::string origin_;
   const std::string base_url_;  // ends in "/"
   const http::ConnectionSettings connection_;
-  const bool has_credentials_;
-  const std::shared_ptr<Authorizer> authorizer_;  // see there
+  const std::string repository_;  // its path
+  const http::TimeLimits limits_;
+  bool has_credentials_ = false;
+  std::shared_ptr<Authorizer> authorizer_;  // see there; shared with those that ask meanwhile
   bool has_answered_ = false;
 };
 

@@ -23,6 +23,15 @@ http::Task<void> Repository::run_cancel(std::shared_ptr<Repository> self, Error 
   co_return;
 }
 
+void Repository::set_credentials(const std::shared_ptr<Repository>& repository, std::optional<Credentials> credentials) {
+  repository->engine_.spawn(run_set_credentials(repository, std::move(credentials)));
+}
+
+http::Task<void> Repository::run_set_credentials(std::shared_ptr<Repository> self, std::optional<Credentials> credentials) {
+  for (const auto& host : self->hosts_) host->set_credentials(credentials);
+  co_return;
+}
+
 http::Task<Answer> Repository::get(const Get& get) {
   // A host that has answered once is the one: an attacker who cuts https must not get a later request over
   // http.

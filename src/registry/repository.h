@@ -50,6 +50,9 @@ class Repository {
   /// `reason`: a mount that is given up. Blobs that are open go on. Thread-safe.
   static void cancel(const std::shared_ptr<Repository>& repository, const Error& reason);
 
+  /// For what is asked from now on. Thread-safe.
+  static void set_credentials(const std::shared_ptr<Repository>& repository, std::optional<Credentials> credentials);
+
   /// One try at one of the hosts. For the readers of blobs.
   http::Task<Answer> get(const Get& get);
   /// Tries until it has a 2xx, as settings().retry says.
@@ -72,6 +75,7 @@ class Repository {
   };
   http::Task<Document> fetch_manifest(const std::string& selector, const std::optional<Digest>& digest);
   static http::Task<void> run_cancel(std::shared_ptr<Repository> self, Error reason);
+  static http::Task<void> run_set_credentials(std::shared_ptr<Repository> self, std::optional<Credentials> credentials);
   http::Task<ResolvedImage> resolve_parts(const Reference& reference, const Platform& platform);
 
   http::Engine& engine_;

@@ -92,7 +92,7 @@ void Retry::progressed() {
 http::TimeLimits Retry::within_deadline(http::TimeLimits limits) const {
   const auto time_left = left();
   if (!time_left) return limits;
-  const milliseconds most = std::max(*time_left, milliseconds(1000));
+  const milliseconds most = std::max(*time_left, settings_.shortest_try);
   return {std::min(limits.connect, most), std::min(limits.stall, most)};
 }
 

@@ -14,6 +14,8 @@ struct RetrySettings {
   /// How long to go on without a useful byte; none: for ever. A read that moves is not given up, however
   /// slow.
   std::optional<std::chrono::milliseconds> deadline = std::chrono::seconds(60);
+  /// A try gets so long to be answered, however near the deadline is.
+  std::chrono::milliseconds shortest_try{1000};
   std::chrono::milliseconds first_delay{200};
   std::chrono::milliseconds longest_delay = std::chrono::seconds(15);
   std::chrono::milliseconds longest_retry_after =

@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/byte_range.h"
 #include "base/bytes.h"
+#include "base/error.h"
 
 namespace erofs_oci {
 
@@ -26,6 +28,8 @@ using Payload = std::vector<Slice>;
 struct ReadResult {
   int errno_value = 0;
   Payload payload;
+  /// Why, where the source is away: it may work later, and whether the read has failed is for a PatientDevice to say.
+  std::optional<Error> unavailable = std::nullopt;
 };
 
 /// Called exactly once a read: within BlockDevice::read where memory holds the data, else later on another thread.

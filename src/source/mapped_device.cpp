@@ -76,9 +76,9 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
     device_->loader_.load(device_->parts_.streams[place.stream], part.span, Priority::foreground,
                           [self = shared_from_this(), part, place](SpanResult result) {
                             self->device_->note(place, self->begin_, result);
-                            if (result.error) return self->fail(*result.error);
+                            if (result.error) return self->fail(*result.error, place);
                             const Bytes bytes = result.span->bytes().subspan(part.offset_in_span, part.length);
-                            self->done_({0, {{bytes, std::move(result.span)}}});
+                            self->done_({0, {{bytes, std::move(result.span)}}, {}});
                           });
   }
 
@@ -113,7 +113,7 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
           device_->parts_.streams[piece.target], part.span, Priority::foreground,
           [self = shared_from_this(), part, place, to = out.first(part.length)](SpanResult result) {
             self->device_->note(place, self->begin_, result);
-            self->span_arrived(part, to, result);
+            self->span_arrived(place, part, to, result);
           },
           &together);
       out = out.subspan(part.length);
@@ -129,9 +129,9 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
     }
   }
 
-  void span_arrived(SpanPart part, MutableBytes out, const SpanResult& result) {
+  void span_arrived(SpanPlace place, SpanPart part, MutableBytes out, const SpanResult& result) {
     if (result.error) {
-      remember(*result.error);
+      remember(*result.error, place);
     } else {
       std::memcpy(out.data(), result.span->bytes().data() + part.offset_in_span, part.length);
     }
@@ -141,25 +141,29 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
   void part_finished() {
     if (--parts_under_way_ != 0) return;
     std::optional<Error> error;
+    std::optional<SpanPlace> place;
     {
       MutexLock lock(mutex_);
       error = error_;
+      place = place_;
     }
-    if (error) return fail(*error);
+    if (error) return fail(*error, place);
     const Bytes bytes = std::as_const(*reply_).bytes();
-    done_({0, {{bytes, std::move(reply_)}}});
+    done_({0, {{bytes, std::move(reply_)}}, {}});
   }
 
-  void remember(const Error& error) {
+  void remember(const Error& error, std::optional<SpanPlace> place = std::nullopt) {
     MutexLock lock(mutex_);
-    if (!error_) error_ = error;
+    if (error_) return;
+    error_ = error;
+    place_ = place;
   }
 
-  void fail(const Error& error) {
-    ++device_->counters_.errors;
-    if (device_->on_error_) device_->on_error_(range_, error);
+  void fail(const Error& error, std::optional<SpanPlace> place = std::nullopt) {
     reply_.reset();
-    done_({error.errno_value(), {}});
+    if (error.kind() == ErrorKind::unavailable) return done_({error.errno_value(), {}, error});
+    device_->note_failure(range_, error, place);
+    done_({error.errno_value(), {}, {}});
   }
 
   const std::shared_ptr<MappedDevice> device_;
@@ -171,6 +175,7 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
   std::atomic<size_t> parts_under_way_{1};  // one for fill() itself
   Mutex mutex_;
   std::optional<Error> error_ GUARDED_BY(mutex_);
+  std::optional<SpanPlace> place_ GUARDED_BY(mutex_);  // where error_ was
 };
 
 MappedDevice::MappedDevice(DeviceParts parts, SpanLoader& loader, OnError on_error)
@@ -193,19 +198,43 @@ void MappedDevice::read(ByteRange range, ReadDone done) {
   try {
     payload = read_from_memory(pieces);
   } catch (const Error& error) {
-    ++counters_.errors;
-    if (on_error_) on_error_(range, error);
-    return done({error.errno_value(), {}});
+    note_failure(range, error);
+    return done({error.errno_value(), {}, {}});
   }
   const auto self = shared_from_this();  // `done` may drop the last one
   if (payload) {
     ++counters_.hits;
-    done({0, std::move(*payload)});
+    done({0, std::move(*payload), {}});
   } else {
     ++counters_.misses;
     std::make_shared<PendingRead>(self, range, pieces, std::move(done))->start();
   }
   read_ahead(pieces);  // after those who wait
+}
+
+void MappedDevice::note_failure(ByteRange range, const Error& error, std::optional<SpanPlace> place) {
+  ++counters_.errors;
+  if (!on_error_) return;
+  FailedRead failed{range, std::nullopt, std::nullopt};
+  if (place) {
+    failed.span = place->span;
+    if (place->stream < parts_.layers.size()) failed.layer = parts_.layers[place->stream];
+  }
+  on_error_(failed, error);
+}
+
+bool MappedDevice::is_at_hand(ByteRange range) {
+  return std::ranges::all_of(parts_.map.pieces(range), [&](const Piece& piece) {
+    if (piece.is_gap || piece.target == kMetadata) return true;
+    const Stream& stream = *parts_.streams[piece.target];
+    for (ByteRange rest = piece.range; !rest.empty();) {
+      const SpanPart part = first_part(*stream.spans, rest);
+      const bool kept = stream.store && stream.store->has(part.span);
+      if (!kept && !loader_.find(stream, part.span)) return false;
+      rest = ByteRange::from_to(rest.offset + part.length, rest.end());
+    }
+    return true;
+  });
 }
 
 void MappedDevice::read_ahead(const std::vector<Piece>& pieces) {

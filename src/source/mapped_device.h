@@ -26,6 +26,13 @@ struct ReadCounters {
   std::atomic<uint64_t> errors{0};
 };
 
+/// Where a read was that failed.
+struct FailedRead {
+  ByteRange range;                   ///< of the device
+  std::optional<std::string> layer;  ///< its digest, where it is known that it is the layer's
+  std::optional<uint64_t> span;      ///< of that layer
+};
+
 /// What a device is made of; see design of the map in README.md.
 struct DeviceParts {
   std::string name;  ///< of the mount, for messages
@@ -33,6 +40,7 @@ struct DeviceParts {
   UniqueFd metadata;  ///< local file that kMetadata extents point into; may be empty
   std::string metadata_name;
   std::vector<std::shared_ptr<const Stream>> streams;
+  std::vector<std::string> layers;  ///< the digests of the streams' layers, as far as they are known
   uint32_t block_size = 4096;
 };
 
@@ -45,7 +53,7 @@ struct DeviceParts {
 class MappedDevice : public BlockDevice, public std::enable_shared_from_this<MappedDevice> {
  public:
   /// Told of each failed read, on any thread: the edge that logs.
-  using OnError = std::function<void(ByteRange, const Error&)>;
+  using OnError = std::function<void(const FailedRead&, const Error&)>;
 
   /// Probes of a device's end by blkid and udev must not cost a fetch, so at least so much of it is a gap.
   static constexpr uint64_t kTailGap = kMiB;
@@ -61,6 +69,12 @@ class MappedDevice : public BlockDevice, public std::enable_shared_from_this<Map
   uint32_t block_size() const override { return parts_.block_size; }
   void read(ByteRange range, ReadDone done) override;
 
+  /// Whether memory and disk hold all of it, so that a read asks no source.
+  bool is_at_hand(ByteRange range);
+  /// Counts and tells a failed read. One that failed because its source is away (ReadResult::unavailable) is noted by
+  /// whoever gives it up, others have been.
+  void note_failure(ByteRange range, const Error& error) { note_failure(range, error, std::nullopt); }
+
   const ReadCounters& counters() const { return counters_; }
   /// Shared with loads that outlive the device.
   const std::shared_ptr<AccessRecord>& record() const { return record_; }
@@ -69,7 +83,7 @@ class MappedDevice : public BlockDevice, public std::enable_shared_from_this<Map
 
  private:
   class PendingRead;
-
+  void note_failure(ByteRange range, const Error& error, std::optional<SpanPlace> place);
   std::optional<Payload> read_from_memory(const std::vector<Piece>& pieces);
   bool append_spans(const Piece& piece, Payload& payload);
   void note(SpanPlace place, AccessRecord::Clock::time_point begin, const SpanResult& result);

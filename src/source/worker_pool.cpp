@@ -8,11 +8,12 @@
 
 namespace erofs_oci {
 
-WorkerPool::WorkerPool(size_t threads) : prefetches_allowed_(std::max<size_t>(threads, 2) - 1) {
+WorkerPool::WorkerPool(size_t threads, Pulses* pulses)
+    : prefetches_allowed_(std::max<size_t>(threads, 2) - 1) {
   for (size_t i = 0; i < threads; ++i) {
-    threads_.emplace_back([this] {
+    threads_.emplace_back([this, pulses] {
       ::pthread_setname_np(::pthread_self(), "inflate");
-      run();
+      run(LoopPulse(pulses, "inflate"));
     });
   }
 }
@@ -60,9 +61,11 @@ std::optional<WorkerPool::Started> WorkerPool::take() {
   }
 }
 
-void WorkerPool::run() {
+void WorkerPool::run(const LoopPulse& pulse) {
   while (auto started = take()) {
+    pulse.work();
     started->task();
+    pulse.rest();
     if (started->priority != Priority::prefetch) continue;
     MutexLock lock(mutex_);
     --prefetches_;

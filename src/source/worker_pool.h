@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/pulse.h"
 #include "base/range_reader.h"
 
 namespace erofs_oci {
@@ -19,7 +20,8 @@ namespace erofs_oci {
 /// Thread-safe.
 class WorkerPool {
  public:
-  explicit WorkerPool(size_t threads);
+  /// Each thread has a pulse of `pulses`, where there are any; they outlive the pool.
+  explicit WorkerPool(size_t threads, Pulses* pulses = nullptr);
   /// Finishes the tasks that were posted, then ends the threads.
   ~WorkerPool();
 
@@ -32,7 +34,7 @@ class WorkerPool {
     Priority priority;
   };
 
-  void run();
+  void run(const LoopPulse& pulse);
   std::optional<Priority> next() const REQUIRES(mutex_);
   std::optional<Started> take();
 

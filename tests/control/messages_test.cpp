@@ -67,6 +67,10 @@ ListReply list_reply() {
   return {{{"tools", kGeneration, "a:1", Health::serving}}};
 }
 
+MonitorReply monitor_reply() {
+  return {Event{.kind = EventKind::corrupt, .mount = "tools", .layer = "sha256:ab", .span = 7, .message = "damaged"}, 2};
+}
+
 InspectReply inspect_reply() {
   return {.image = "a:1",
           .digest = kDigest,
@@ -129,6 +133,16 @@ TEST(Messages, SurviveARoundTripWithAllMembers) {
   const json accesses = to_json(accesses_reply());
   EXPECT_EQ(to_json(from_json<AccessesReply>(accesses)), accesses);
   EXPECT_EQ(accesses["accesses"][0]["how"], "read_ahead");
+  expect_round_trip(BeginUnmountRequest{"tools", kGeneration}, {{"name", "tools"}, {"generation", kGeneration}});
+  expect_round_trip(BeginUnmountReply{3}, {{"waiting", 3}});
+  expect_round_trip(MonitorRequest{"tools"}, {{"mount", "tools"}});
+  expect_round_trip(monitor_reply(), {{"event",
+                                       {{"kind", "corrupt"},
+                                        {"mount", "tools"},
+                                        {"layer", "sha256:ab"},
+                                        {"span", 7},
+                                        {"message", "damaged"}}},
+                                      {"lost", 2}});
   expect_round_trip(
       list_reply(),
       {{"mounts",
@@ -258,6 +272,10 @@ TEST(Interface, DeclaresTheMembersOfEveryMessage) {
   EXPECT_EQ(declared("method Open("), members(to_json(open_request())));
   EXPECT_EQ(declared("method Serve("), members(to_json(serve_request())));
   EXPECT_EQ(declared("method Close("), members(to_json(CloseRequest{"a", kGeneration})));
+  EXPECT_EQ(declared("method Reload("), members(to_json(ReloadRequest{kGeneration, definition(), 0})));
+  EXPECT_EQ(declared("method BeginUnmount("), members(to_json(BeginUnmountRequest{"a", kGeneration})));
+  EXPECT_EQ(declared("method Monitor("), members(to_json(MonitorRequest{"a"})));
+  EXPECT_EQ(declared("type Event ("), members(to_json(monitor_reply())["event"]));
   EXPECT_EQ(declared("method Status("), members(to_json(StatusRequest{"a"})));
   EXPECT_EQ(declared("type MountStatus ("), members(to_json(status_reply())["mounts"][0]));
   EXPECT_EQ(declared("type Counters ("), members(to_json(status_reply())["mounts"][0]["counters"]));

@@ -11,6 +11,7 @@
 #include "base/temporary_folder.h"
 #include "control/server_fixture.h"
 #include "daemon/index_build.h"
+#include "daemon/monitor.h"
 
 namespace erofs_oci {
 namespace {
@@ -24,7 +25,9 @@ class ControlServiceTest : public ServerFixture {
  protected:
   void SetUp() override {
     ServerFixture::SetUp();
-    ServerFixture::serve(control_methods(mounts_, store_));
+    auto methods = control_methods(mounts_, store_);
+    methods.push_back(monitor_method(events_));
+    ServerFixture::serve(std::move(methods));
   }
   static void open(Client& client) {
     const std::string image = TEST_DATA_DIR "/layer.erofs";
@@ -57,8 +60,44 @@ class ControlServiceTest : public ServerFixture {
   Store store_{store_folder_ / "store"};
   SourceOpener opener_{engine_, loader_, workers_, store_, build_in_process(store_)};
   ServiceManager manager_;
-  MountTable mounts_{opener_, manager_, {}};
+  EventLog events_;
+  MountTable mounts_{opener_, manager_, {}, [this](const Event& event) { events_.publish(event); }};
 };
+
+TEST_F(ControlServiceTest, MonitorTellsWhatHappensFromItsFirstReplyOn) {
+  Client listener = client();
+  std::vector<std::string> seen;
+  std::jthread publisher;
+  const auto on_reply = [&](const nlohmann::json& parameters) {
+    const auto reply = from_json<MonitorReply>(parameters);
+    if (!reply.event) {  // listening
+      events_.publish({.kind = EventKind::served, .mount = "other", .message = "is not asked for"});
+      events_.publish({.kind = EventKind::source_away, .mount = "tools", .message = "gone"});
+      return;
+    }
+    seen.push_back(reply.event->mount + ": " + reply.event->message);
+    publisher = std::jthread([this] { server_->stop(); });
+  };
+  listener.call_more("Monitor", to_json(MonitorRequest{"tools"}), {}, std::chrono::seconds(20), on_reply);
+  EXPECT_EQ(seen, std::vector<std::string>{"tools: gone"});
+}
+
+TEST_F(ControlServiceTest, ReloadIsForTheGenerationThatIsServed) {
+  Client one = client();
+  open(one);
+  ReloadRequest request{.generation = std::string(32, 'a'), .definition = {}, .credentials = {}};
+  request.definition.name = "tools";
+  request.definition.image = "file:/x";
+  request.definition.mountpoint = "/mnt";
+  const Error error = error_of([&] { one.call("Reload", to_json(request), {}, soon()); });
+  EXPECT_EQ(error.kind(), ErrorKind::not_found);
+}
+
+TEST_F(ControlServiceTest, BeginUnmountOfWhatIsNotThereWaitsForNobody) {
+  Client one = client();
+  const auto reply = one.call("BeginUnmount", to_json(BeginUnmountRequest{"nothing", std::nullopt}), {}, soon());
+  EXPECT_EQ(from_json<BeginUnmountReply>(reply).waiting, 0u);
+}
 
 TEST_F(ControlServiceTest, ClosesWhatAClientLeftUnserved) {
   {

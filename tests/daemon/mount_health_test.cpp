@@ -40,7 +40,7 @@ TEST_F(MountHealthTest, GoesFromOpeningToServingToFailed) {
 
 TEST_F(MountHealthTest, AFailedReadIsTheReasonAndNamesMountAndPlace) {
   health_.transport_started();
-  health_.read_failed({4096, 512}, Error(ErrorKind::unavailable, "registry answered 503"));
+  health_.read_failed(ByteRange{4096, 512}, Error(ErrorKind::unavailable, "registry answered 503"));
   EXPECT_EQ(health_.state().first, Health::failed);
   EXPECT_EQ(health_.state().second, "registry answered 503");
   ASSERT_EQ(lines_.size(), 1u);
@@ -48,7 +48,7 @@ TEST_F(MountHealthTest, AFailedReadIsTheReasonAndNamesMountAndPlace) {
 }
 
 TEST_F(MountHealthTest, ManyFailuresAreOneLine) {
-  for (int i = 0; i < 1000; ++i) health_.read_failed({0, 512}, Error(ErrorKind::unavailable, "away"));
+  for (int i = 0; i < 1000; ++i) health_.read_failed(ByteRange{0, 512}, Error(ErrorKind::unavailable, "away"));
   EXPECT_EQ(lines_.size(), 1u);
 }
 

@@ -78,7 +78,7 @@ class NbdKernelTest : public testing::Test {
     connected_.emplace(ConnectedDevice::connect(*netlink_, settings()));
     serve(connected_->take_server_end());
     nbd().wait_until_ready(kSize, in(5s));
-    nbd().set_queue({.io_timeout = 1s, .read_ahead_bytes = kMiB, .max_request_bytes = kMiB});
+    nbd().set_queue({.io_timeout = 1s, .read_ahead_bytes = kMiB, .max_request_bytes = kMiB, .requests = 24});
   }
   void TearDown() override {
     if (connected_) server_.reset();  // pending reads fail with the device, not with a time-out

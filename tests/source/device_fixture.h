@@ -41,9 +41,13 @@ class DeviceFixture : public ::testing::Test {
     parts.name = "test";
     parts.map = ExtentMap({{0, 8 * kKiB, 0, kMetadata}, {kBlobOffset, blob_size, 0, 0}});
     parts.metadata = memory_file(metadata_);
+    parts.layers = {"sha256:of the blob"};
     parts.streams = {std::make_shared<Stream>(blob_, std::make_unique<PlainSpans>(blob_size))};
     device_ = std::make_shared<MappedDevice>(
-        std::move(parts), *loader_, [this](ByteRange, const Error& error) { last_error_ = error.what(); });
+        std::move(parts), *loader_, [this](const FailedRead& read, const Error& error) {
+          last_failure_ = read;
+          last_error_ = error.what();
+        });
   }
 
   std::future<ReadResult> start_read(ByteRange range) {
@@ -67,6 +71,7 @@ class DeviceFixture : public ::testing::Test {
   std::vector<std::byte> metadata_;
   std::vector<std::byte> data_;
   std::shared_ptr<FakeBlob> blob_;
+  FailedRead last_failure_;
   std::string last_error_;
   std::unique_ptr<MemoryBound> memory_;
   std::unique_ptr<SpanLoader> loader_;

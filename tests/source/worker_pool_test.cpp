@@ -59,5 +59,24 @@ TEST(WorkerPool, PrefetchLeavesAThreadFree) {
   first.release();
 }
 
+TEST(WorkerPool, AStuckTaskShowsInItsThreadsPulse) {
+  Pulses pulses;
+  std::promise<void> begun;
+  std::promise<void> release;
+  {
+    WorkerPool pool(2, &pulses);
+    EXPECT_EQ(pulses.find_stuck(std::chrono::milliseconds(0)), std::nullopt) << "idle threads are well";
+    pool.post(Priority::foreground, [&] {
+      begun.set_value();
+      release.get_future().wait();
+    });
+    begun.get_future().wait();
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    EXPECT_EQ(pulses.find_stuck(std::chrono::milliseconds(1)), "inflate");
+    release.set_value();
+  }
+  EXPECT_EQ(pulses.find_stuck(std::chrono::milliseconds(0)), std::nullopt) << "they have ended";
+}
+
 }  // namespace
 }  // namespace erofs_oci
