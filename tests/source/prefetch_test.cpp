@@ -30,7 +30,7 @@ class PrefetchTest : public ::testing::Test {
     parts.map = ExtentMap({{0, kSpans * kMiB, 0, 0}});
     parts.streams = {std::make_shared<Stream>(blob_, std::make_unique<PlainSpans>(kSpans * kMiB),
                                               sha256(as_bytes("content")), store_)};
-    device_ = std::make_shared<MappedDevice>(std::move(parts), loader_, [](ByteRange, const Error&) {});
+    device_ = std::make_shared<MappedDevice>(std::move(parts), loader_, [](const FailedRead&, const Error&) {});
   }
   Prefetch all(PrefetchOptions options = {}) {
     return {device_, DeviceCoverage(device_).spans(), loader_, options};

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A daemon that means harm: listens on SOCKET and answers each call as MODE says. It speaks Varlink (src/control/README.md)."""
+import json
+import os
+import socket
+import sys
+import threading
+import time
+
+ESCAPE = '\x1b]0;owned\x07\x1b[2J\u009b31m'
+DIGEST = 'sha256:' + 'a' * 64
+OPEN = {'size_bytes': 4 << 20, 'block_size': 4096, 'image_digest': DIGEST, 'index_identity': 'x'}
+STATUS = {'name': 'other', 'generation': 'f' * 32, 'image': 'a:1' + ESCAPE, 'mountpoint': '/etc' + ESCAPE, 'health': 'failed',
+          'reason': 'see ' + ESCAPE, 'integrity': 'verified', 'size_bytes': 1,
+          'counters': dict.fromkeys(['reads', 'bytes_read', 'errors', 'fetch_requests', 'fetched_bytes', 'blob_bytes',
+                                     'cache_hits', 'misses'], 0)}
+
+
+def text(reply):
+    return json.dumps(reply).encode() + b'\0'
+
+
+def params(**parameters):
+    return text({'parameters': parameters})
+
+
+def with_open(**changes):
+    return params(**{**OPEN, **changes})
+
+
+def flood(peer, piece):
+    while True:
+        peer.sendall(piece)
+
+
+def extra_descriptors(peer):
+    files = [os.open('/etc/passwd', os.O_RDONLY) for _ in range(200)]
+    socket.send_fds(peer, [with_open(size_bytes=1)], files)
+
+
+# What Open is answered.
+OPENS = {
+    'no-size': lambda peer: peer.sendall(with_open(size_bytes=0)),
+    'odd-size': lambda peer: peer.sendall(with_open(size_bytes=4097)),
+    'huge-size': lambda peer: peer.sendall(with_open(size_bytes=1 << 63)),
+    'negative-size': lambda peer: peer.sendall(with_open(size_bytes=-4096)),
+    'odd-block': lambda peer: peer.sendall(with_open(block_size=3)),
+    'bad-digest': lambda peer: peer.sendall(with_open(image_digest='../../etc/passwd')),
+    'bad-generation': lambda peer: peer.sendall(with_open(generation='../x' + ESCAPE)),
+    'extra-member': lambda peer: peer.sendall(with_open(mountpoint='/etc')),
+    'extra-descriptors': extra_descriptors,
+    'truncated': lambda peer: peer.sendall(with_open()[:20]),
+    'closed': lambda peer: None,
+    'not-json': lambda peer: peer.sendall(b'\xff\xfe{' + ESCAPE.encode() + b'\0'),
+    'not-an-object': lambda peer: peer.sendall(text([1, 2])),
+    'deep': lambda peer: peer.sendall(b'[' * 100000 + b'\0'),
+    'endless-message': lambda peer: flood(peer, b'{"parameters":{"stage":"' + b'a' * 65536),
+    'files-of-others': lambda peer: peer.sendall(text({'error': 'io.github.erofs-oci.FilesWanted',
+                                                       'parameters': {'names': ['../../../etc/shadow']}})),
+    'files-of-no-layout': lambda peer: peer.sendall(text({'error': 'io.github.erofs-oci.FilesWanted',
+                                                          'parameters': {'names': ['index.json']}})),
+    'escapes': lambda peer: peer.sendall(text({'error': 'io.github.erofs-oci.Failed',
+                                               'parameters': {'kind': ESCAPE, 'errno': 1 << 40, 'message': ESCAPE}})),
+    'unknown-error': lambda peer: peer.sendall(text({'error': 'x.y.' + ESCAPE})),
+    'endless-progress': lambda peer: flood(peer, text({'parameters': {'stage': ESCAPE, 'done': 1, 'total': 1 << 62},
+                                                       'continues': True})),
+    'never-serves': lambda peer: peer.sendall(with_open()),
+}
+
+
+def answer(peer, mode, call):
+    method = call['method'].rsplit('.', 1)[1]
+    if method == 'Open':
+        OPENS[mode](peer)
+        return mode not in ('closed', 'truncated')
+    if method in ('Status', 'List'):
+        peer.sendall(params(mounts=[STATUS] if method == 'Status' else []))
+    elif method == 'BeginUnmount':
+        peer.sendall(params(waiting=1 << 40))
+    else:  # Serve takes what it is given and does nothing with it
+        peer.sendall(params())
+    return True
+
+
+def serve(peer, mode):
+    buffer, kept = b'', []
+    try:
+        while True:
+            data, files, _, _ = socket.recv_fds(peer, 65536, 253)
+            kept += files
+            if not data:
+                return
+            buffer += data
+            while b'\0' in buffer:
+                message, buffer = buffer.split(b'\0', 1)
+                if not answer(peer, mode, json.loads(message)):
+                    return
+    except OSError:
+        pass
+    finally:
+        peer.close()
+        if mode != 'never-serves':
+            for file in kept:
+                os.close(file)
+
+
+def main():
+    path, mode = sys.argv[1:]
+    if mode == 'list':
+        print('\n'.join(OPENS))
+        return
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen()
+    print('listening', flush=True)
+    while True:
+        peer, _ = listener.accept()
+        threading.Thread(target=serve, args=(peer, mode), daemon=True).start()
+
+
+main()

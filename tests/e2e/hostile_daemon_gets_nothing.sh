@@ -1,0 +1,117 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Whatever a daemon answers, the client refuses in words, ends in time, mounts nothing elsewhere and leaves nothing; and a mount
+# point that is a symlink, or turns into one, is refused.
+. "$(dirname "$0")/lib.sh"
+
+needs_fuse
+# Everything happens in a mount namespace of its own, where the service's folders are this script's.
+if [[ -z ${EROFS_OCI_UNSHARED-} ]]; then
+  made=
+  [[ -d /etc/erofs-oci ]] || { mkdir /etc/erofs-oci; made=1; }
+  mkdir -p /run/erofs-oci
+  code=0
+  EROFS_OCI_UNSHARED=1 unshare --mount --propagation private "$0" || code=$?
+  [[ -z $made ]] || rmdir /etc/erofs-oci
+  exit "$code"
+fi
+mount -t tmpfs tmpfs /run/erofs-oci
+mount -t tmpfs tmpfs /etc/erofs-oci
+mkdir "$T/mnt"
+image=$T/image.erofs
+install -m 644 "$data/layer.erofs" "$image"
+# define_file [LINE…]
+define_file() {
+  printf '%s\n' "image = \"file:$image\"" "mountpoint = \"$T/mnt\"" 'transport = "fuse"' 'start_timeout = "2s"' "$@" \
+    >"/etc/erofs-oci/$name.toml"
+}
+define_file
+
+# start_hostile MODE, stop_hostile
+start_hostile() {
+  rm -f /run/erofs-oci/control "$T/hostile.out"
+  python3 "$here/hostile_daemon.py" /run/erofs-oci/control "$1" >"$T/hostile.out" 2>"$T/hostile.err" &
+  hostile=$!
+  pids+=("$hostile")
+  wait_until 10 grep -q listening "$T/hostile.out"
+}
+stop_hostile() {
+  kill -KILL "$hostile"
+  wait "$hostile" 2>/dev/null || true
+}
+
+mounts_before=$(cut -d' ' -f4- /proc/self/mountinfo)
+# What no refusal may leave, or show a terminal.
+nothing_happened() { # WHAT
+  [[ $(cut -d' ' -f4- /proc/self/mountinfo) == "$mounts_before" ]] || die "$1: the mounts have changed"
+  ! compgen -G '/run/erofs-oci/mounts/*' >/dev/null || die "$1: left a state file"
+  ! LC_ALL=C grep -q $'[\x01-\x08\x0b-\x1f\x7f]' "$T/said" || die "$1: control characters reach the terminal"
+  [[ -s $T/said ]] || die "$1: was refused without a word"
+}
+
+# refused MODE: the mount fails within 20 s, by itself
+refused() {
+  local code=0
+  start_hostile "$1"
+  timeout --signal=KILL 20 "$BIN/erofs-oci" mount "$name" >"$T/said" 2>&1 || code=$?
+  stop_hostile
+  ((code == 1)) || die "$1: ended with $code: $(tail -n 2 "$T/said" | tr -cd '[:print:]')"
+  nothing_happened "$1"
+}
+for mode in $(python3 "$here/hostile_daemon.py" . list); do
+  case $mode in endless-progress) continue ;; esac
+  refused "$mode"
+  ok "$mode: $(tail -n 1 "$T/said" | cut -c1-150)"
+done
+
+# It may take as long as it likes for an index, but a signal ends the waiting.
+start_hostile endless-progress
+"$BIN/erofs-oci" mount "$name" >"$T/said" 2>&1 &
+client=$!
+sleep 1
+kill -TERM "$client"
+code=0
+timeout 20 tail --pid="$client" -f /dev/null || die 'endless-progress: does not end by SIGTERM'
+wait "$client" || code=$?
+((code == 1)) || die "endless-progress: ended with $code"
+nothing_happened endless-progress
+ok 'endless-progress: ends by a signal'
+
+# Its lies are shown without what they would do to a terminal; and it is not asked what to unmount.
+"$BIN/erofs-oci" status >"$T/said" 2>&1 || die 'status failed'
+nothing_happened status
+"$BIN/erofs-oci" status --json >"$T/said" 2>&1 || die 'status --json failed'
+nothing_happened 'status --json'
+timeout 20 "$BIN/erofs-oci" umount other >"$T/said" 2>&1 || die 'umount of nothing failed'
+nothing_happened umount
+ok 'what it says of mounts changes none'
+stop_hostile
+
+# --- The mount point
+start_hostile never-serves
+mkdir "$T/real"
+rmdir "$T/mnt"
+ln -s "$T/real" "$T/mnt"
+code=0
+"$BIN/erofs-oci" mount "$name" >"$T/said" 2>&1 || code=$?
+((code == 1)) || die "a symlink as mount point: $code"
+grep -q 'is a symbolic link' "$T/said" || die "a symlink as mount point: $(<"$T/said")"
+nothing_happened symlink
+ok 'a symlink is refused'
+
+# Swapped while the daemon takes its time: what was checked is not what is there.
+rm "$T/mnt"
+mkdir "$T/mnt"
+define_file
+"$BIN/erofs-oci" mount "$name" >"$T/said" 2>&1 &
+client=$!
+sleep 0.7
+mv "$T/mnt" "$T/was-mnt"
+ln -s "$T/real" "$T/mnt"
+code=0
+wait "$client" || code=$?
+((code == 1)) || die "a swapped mount point: $code"
+nothing_happened 'a swapped mount point'
+ok 'a mount point that was swapped gets nothing'
+stop_hostile
+check_sanitizers
