@@ -112,6 +112,11 @@ bool CachedLayer::has_any() const {
   return std::ranges::any_of(slots_, &Slot::readable);
 }
 
+bool CachedLayer::is_whole() const {
+  MutexLock lock(mutex_);
+  return std::ranges::all_of(slots_, &Slot::readable);
+}
+
 std::vector<bool> CachedLayer::kept() const {
   MutexLock lock(mutex_);
   std::vector<bool> kept(slots_.size());

@@ -65,6 +65,8 @@ class CachedLayer : public SpanStore, public std::enable_shared_from_this<Cached
 
   /// Whether any span is there.
   bool has_any() const;
+  /// Whether all are.
+  bool is_whole() const;
   /// Whether the span is still as it was stored; drops it where it is not. True where there is none.
   bool check(size_t span);
   CachedLayerInfo info() const;

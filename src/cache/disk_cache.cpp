@@ -226,6 +226,12 @@ bool DiskCache::has_layer(const Digest& layer) const {
   return false;
 }
 
+bool DiskCache::has_whole_layer(const Digest& layer) const {
+  const Layers all = layers();
+  return std::ranges::any_of(
+      all, [&](const auto& each) { return each->key().layer == layer && each->is_whole(); });
+}
+
 DiskCache::Layers DiskCache::layers() const {
   MutexLock lock(mutex_);
   Layers layers;

@@ -69,6 +69,8 @@ class DiskCache {
   std::shared_ptr<CachedLayer> open(const LayerKey& key, const SpanTable& spans);
   /// Whether anything is kept of a layer, by whatever table.
   bool has_layer(const Digest& layer) const;
+  /// Whether all of a layer is kept, by one table, for the process that writes the cache.
+  bool has_whole_layer(const Digest& layer) const;
   /// Sorted by layer.
   Layers layers() const;
 

@@ -24,6 +24,17 @@ bool needs_no_index(const Digest& manifest, bool given, const std::string& name,
   });
 }
 
+/// Whether the cache has all data of the image, or of the layer that the definition asks for.
+bool is_whole(const Digest& manifest, const Definition& definition, const ImageAccess& access) {
+  const auto json = access.store.find_manifest(manifest);
+  if (!json || access.cache == nullptr) return false;
+  auto layers = registry::parse_manifest(*json, definition.image).layers;
+  if (definition.layer)
+    layers = {layers[registry::select_layer(layers, *definition.layer, definition.image)]};
+  return std::ranges::all_of(
+      layers, [&](const registry::Descriptor& layer) { return access.cache->has_whole_layer(layer.digest); });
+}
+
 std::unique_ptr<Image> open_registry_image(const OpenInput& input, const ImageAccess& access,
                                            const StageSink& stage) {
   const Definition& definition = input.definition;
@@ -34,7 +45,10 @@ std::unique_ptr<Image> open_registry_image(const OpenInput& input, const ImageAc
       return true;
     return needs_no_index(digest, given, definition.image, access);
   };
-  return RegistryImage::resolve(input, access.engine, access.store, stage, may_go_offline);
+  const auto is_here = [&](const Digest& digest) {
+    return may_go_offline(digest) && is_whole(digest, definition, access);
+  };
+  return RegistryImage::resolve(input, access.engine, access.store, stage, {may_go_offline, is_here});
 }
 
 const UniqueFd& image_file(const OpenInput& input) {

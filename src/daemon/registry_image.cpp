@@ -46,12 +46,12 @@ RegistryImage::RegistryImage(const OpenInput& input, http::Engine& engine)
 
 std::unique_ptr<RegistryImage> RegistryImage::resolve(
     const OpenInput& input, http::Engine& engine, Store& store, const StageSink& stage,
-    const std::function<bool(const Digest&)>& may_go_offline) {
+    const LocalKnowledge& local) {
   std::unique_ptr<RegistryImage> image(new RegistryImage(input, engine));
   if (input.pinned && image->load(*input.pinned, store)) {
     image->repository_ = std::make_shared<registry::Repository>(engine, image->reference_, image->access_);
   } else {
-    image->ask(input, store, stage, may_go_offline);
+    image->ask(input, store, stage, local);
   }
   return image;
 }
@@ -68,12 +68,16 @@ bool RegistryImage::load(const Digest& digest, Store& store) {
 }
 
 void RegistryImage::ask(const OpenInput& input, Store& store, const StageSink& stage,
-                        const std::function<bool(const Digest&)>& may_go_offline) {
+                        const LocalKnowledge& local) {
   registry::Reference exact = reference_;
   if (input.pinned) exact.digest = input.pinned;
   const std::string key = to_string(exact);
   auto known = store.find_ref(key, platform_);
-  if (known && !(may_go_offline(known->digest) && store.find_manifest(known->digest))) known.reset();
+  if (known && !(local.may_go_offline(known->digest) && store.find_manifest(known->digest))) known.reset();
+  if (known && reference_.digest && local.is_here(known->digest) && load(known->digest, store)) {
+    repository_ = std::make_shared<registry::Repository>(engine_, reference_, access_);
+    return;
+  }
   auto patient = access_;
   if (known)
     patient.retry.deadline =

@@ -8,15 +8,20 @@
 
 namespace erofs_oci {
 
+/// What this host has of an image, by its manifest's digest.
+struct LocalKnowledge {
+  std::function<bool(const Digest&)> may_go_offline;  ///< it can be opened: there is an index, say
+  std::function<bool(const Digest&)> is_here;         ///< so it can, and all of its data is on disk
+};
+
 /// An image of a registry. The store remembers what a name led to, for when the registry is away.
 class RegistryImage : public Image {
  public:
-  /// Resolves what `input` names: pinned, from the store alone; else by the registry. Where that is away, and
-  /// `may_go_offline` of the image that the name led to last, it is that one, and `stage` is told. Throws
-  /// Error.
+  /// Resolves what `input` names: pinned, from the store alone; likewise named by a digest, where all of it
+  /// is here; else by the registry. Where that is away, and the image that the name led to last may go
+  /// offline, it is that one, and `stage` is told. Throws Error.
   static std::unique_ptr<RegistryImage> resolve(const OpenInput& input, http::Engine& engine, Store& store,
-                                                const StageSink& stage,
-                                                const std::function<bool(const Digest&)>& may_go_offline);
+                                                const StageSink& stage, const LocalKnowledge& local);
 
   std::string name() const override { return name_; }
   std::optional<Digest> digest() const override { return resolved_.manifest_digest; }
@@ -33,8 +38,7 @@ class RegistryImage : public Image {
   RegistryImage(const OpenInput& input, http::Engine& engine);
 
   bool load(const Digest& digest, Store& store);
-  void ask(const OpenInput& input, Store& store, const StageSink& stage,
-           const std::function<bool(const Digest&)>& may_go_offline);
+  void ask(const OpenInput& input, Store& store, const StageSink& stage, const LocalKnowledge& local);
 
   http::Engine& engine_;
   const std::string name_;
