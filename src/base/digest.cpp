@@ -2,6 +2,7 @@
 #include "base/digest.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace erofs_oci {
 namespace {
@@ -32,7 +33,8 @@ std::optional<Digest> Digest::try_parse(std::string_view text) {
 
 Digest Digest::parse(std::string_view text) {
   if (auto digest = try_parse(text)) return *digest;
-  throw make_error(ErrorKind::invalid, "'{:.100}' is not a digest: expected sha256: and 64 hex digits", text);
+  throw make_error(ErrorKind::invalid, "'{}' is not a digest: expected sha256: and 64 hex digits",
+                   printable(text.substr(0, 100)));
 }
 
 std::string Digest::hex() const {

@@ -37,12 +37,19 @@ bool is_folder_of(const char* path, uid_t uid) {
   return ::stat(path, &info) == 0 && info.st_uid == uid && S_ISDIR(info.st_mode);
 }
 
-/// Empty where there is no home either.
-fs::path user_store() {
+fs::path named_store() {
   const char* cache = std::getenv("XDG_CACHE_HOME");
   if (cache != nullptr && *cache == '/') return fs::path(cache) / "erofs-oci";
   const char* home = std::getenv("HOME");
   return home != nullptr && *home == '/' ? fs::path(home) / ".cache/erofs-oci" : fs::path();
+}
+
+/// Empty where there is no home, as that of nobody: then nothing is kept.
+fs::path user_store() {
+  const fs::path store = named_store();
+  std::error_code error;
+  fs::create_directories(store, error);
+  return ::access(store.c_str(), W_OK) == 0 ? store : fs::path();
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ Definition definition_of(const std::string& name_or_file) {
 }
 
 void require_root(const char* command) {
-  if (::geteuid() != 0) throw make_error(ErrorKind::denied, "{} needs root: it mounts for the whole host", command);
+  if (::geteuid() != 0) throw make_error(ErrorKind::denied, "{} needs root", command);
 }
 
 int mount_command(const std::string& name) {

@@ -15,6 +15,7 @@
 #include "cli/daemon_client.h"
 #include "cli/progress.h"
 #include "cli/termination.h"
+#include "config/image_source.h"
 
 namespace erofs_oci {
 namespace {
@@ -24,9 +25,11 @@ namespace fs = std::filesystem;
 /// A file that appears under its name whole, or not at all.
 class NewFile {
  public:
-  explicit NewFile(fs::path path)
-      : path_(std::move(path)), temporary_(path_.native() + "." + random_hex_128()) {
-    fd_ = open_file(temporary_, O_RDWR | O_CREAT | O_EXCL, 0644);
+  explicit NewFile(const fs::path& path)
+      : path_(fs::weakly_canonical(path)), temporary_(path_.native() + "." + random_hex_128()) {
+    if (fs::exists(path_) && !fs::is_regular_file(path_))
+      throw make_error(ErrorKind::invalid, "{}: is no regular file; name another to write to", path.native());
+    fd_ = with_context(path.native(), [&] { return open_file(temporary_, O_RDWR | O_CREAT | O_EXCL, 0644); });
   }
   ~NewFile() {
     if (fd_) ::unlink(temporary_.c_str());
@@ -35,12 +38,13 @@ class NewFile {
   NewFile& operator=(const NewFile&) = delete;
 
   const UniqueFd& fd() const { return fd_; }
-  /// One that nothing was written to vanishes.
-  void publish() {
-    if (stat_fd(fd_.get(), temporary_.native()).st_size == 0) return;
+  /// One that nothing was written to vanishes, and this is false.
+  bool publish() {
+    if (stat_fd(fd_.get(), temporary_.native()).st_size == 0) return false;
     if (::fsync(fd_.get()) != 0) throw errno_error("{}", temporary_.native());
     if (::rename(temporary_.c_str(), path_.c_str()) != 0) throw errno_error("{}", path_.native());
     fd_.reset();
+    return true;
   }
 
  private:
@@ -65,6 +69,37 @@ IndexRequest request_of(const IndexOptions& options) {
   return request;
 }
 
+bool is_same_file(const fs::path& one, const fs::path& other) {
+  std::error_code error;
+  return fs::weakly_canonical(one, error) == fs::weakly_canonical(other, error) ||
+         fs::equivalent(one, other, error);
+}
+
+fs::path zinfo_path(const IndexOptions& options) {
+  return options.zinfo.empty() ? fs::path(options.output).replace_extension(".zinfo")
+                               : fs::path(options.zinfo);
+}
+
+/// What is written replaces what is there: so it must not be what is read, nor the other file that is
+/// written.
+void check_files(const IndexOptions& options, const Definition& definition) {
+  const bool is_tarindex = options.format == "tarindex";
+  if (!is_tarindex && !(options.zinfo.empty() && options.whiteouts.empty()))
+    throw Error(ErrorKind::invalid, "--zinfo and --whiteouts are for --format=tarindex; leave them out");
+  if (options.output.empty()) return;
+  const ImageSource source = parse_image_source(definition.image);
+  for (const fs::path& file : is_tarindex ? std::vector<fs::path>{options.output, zinfo_path(options)}
+                                          : std::vector<fs::path>{options.output}) {
+    if (source.kind != ImageKind::registry && is_same_file(file, source.location))
+      throw make_error(ErrorKind::invalid, "{}: is what is to be indexed; name another file to write to",
+                       file.native());
+  }
+  if (is_tarindex && is_same_file(options.output, zinfo_path(options))) {
+    throw make_error(ErrorKind::invalid, "{}: tarindex and zinfo are two files; name the other by --zinfo",
+                     options.output);
+  }
+}
+
 void check_output(const IndexOptions& options, const PrivateDaemonOptions& daemon) {
   if (!options.output.empty()) return;
   if (options.format == "tarindex")
@@ -75,6 +110,15 @@ void check_output(const IndexOptions& options, const PrivateDaemonOptions& daemo
         "there is no store to put the index in (/var/lib/erofs-oci, of user erofs-oci, as the package makes "
         "it); name a file with -o");
   }
+}
+
+/// A file of that name would pass for the new tarindex's.
+void tell_no_zinfo(const IndexOptions& options) {
+  const fs::path path = zinfo_path(options);
+  const bool stale = fs::exists(path);
+  if (options.zinfo.empty() && !stale) return;
+  logf(LogLevel::warning, "{}: is not compressed by gzip, so there is no zinfo of it{}", options.source,
+       stale ? fmt::format("; {} is of something else", path.native()) : "");
 }
 
 void print_report(const IndexOptions& options, const IndexReply& reply) {
@@ -102,15 +146,13 @@ int index_command(const IndexOptions& options) {
   const PrivateDaemonOptions daemon_options = command_daemon();
   check_output(options, daemon_options);
   const IndexRequest request = request_of(options);
+  check_files(options, request.definition);
   const Termination termination;
   std::optional<NewFile> output;
   std::optional<NewFile> zinfo;
   if (!options.output.empty()) {
     output.emplace(options.output);
-    if (request.format == IndexFormat::tarindex) {
-      zinfo.emplace(options.zinfo.empty() ? fs::path(options.output).replace_extension(".zinfo")
-                                          : fs::path(options.zinfo));
-    }
+    if (request.format == IndexFormat::tarindex) zinfo.emplace(zinfo_path(options));
   }
   PrivateDaemon daemon(daemon_options);
   IndexReply reply;
@@ -124,7 +166,7 @@ int index_command(const IndexOptions& options) {
     });
   }
   if (output) output->publish();
-  if (zinfo) zinfo->publish();
+  if (zinfo && !zinfo->publish()) tell_no_zinfo(options);
   print_report(options, reply);
   return 0;
 }

@@ -13,7 +13,7 @@ struct IndexOptions {
   std::string format = "image";
   std::string output;  ///< "": the store
   std::string zinfo;   ///< "": beside the output
-  std::string whiteouts = "keep";
+  std::string whiteouts;
   std::string span;  ///< "": the format's usual
 };
 

@@ -17,7 +17,6 @@ namespace {
 /// Which image a SOURCE is, and how to reach it.
 void add_source_options(CLI::App& command, SourceOptions& options) {
   command.add_option("--platform", options.platform, "os/arch[/variant]; default: this host's");
-  command.add_option("--layer", options.layer, "Only this layer: a number from 0, or a digest");
   command.add_flag("--insecure", options.insecure, "Plain HTTP, or HTTPS with any certificate");
   command.add_option("--ca", options.ca, "PEM file of further authorities");
   command.add_option("--credential", options.credential, "File with the registry's credentials");
@@ -85,6 +84,7 @@ int main(int argc, char** argv) {
   index->add_option("--span", indexing.span, "Bytes between checkpoints; default: 1MiB, of a tarindex 4MiB");
   index->add_option("--whiteouts", indexing.whiteouts, "In a tarindex: keep them as files, or as overlay has them")
       ->check(CLI::IsMember({"keep", "overlay"}));
+  index->add_option("--layer", indexing.image.layer, "Only this layer: a number from 0, or a digest");
   add_source_options(*index, indexing.image);
   index->callback([&] { code = index_command(indexing); });
   auto* cache = app.add_subcommand("cache", "What the daemon keeps on disk");

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/definition_file.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <system_error>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "base/unique_fd.h"
 #include "config/definition_schema.h"
 #include "config/toml_reader.h"
 
@@ -62,7 +66,10 @@ Definition load_definition(const std::filesystem::path& path) {
     throw make_error(ErrorKind::invalid, "{}: the file of a definition must be named NAME.toml",
                      path.native());
   }
-  return parse_definition(read_text_file(path, kMaxTomlBytes), path.native(), path.stem().native());
+  const UniqueFd file = open_file(path, O_RDONLY | O_NONBLOCK);  // a FIFO must not hold us up
+  if (!S_ISREG(stat_fd(file.get(), path.native()).st_mode))
+    throw make_error(ErrorKind::invalid, "{}: is no regular file", path.native());
+  return parse_definition(read_text(file.get(), kMaxTomlBytes, path.native()), path.native(), path.stem().native());
 }
 
 std::filesystem::path find_definition(std::string_view name, const std::filesystem::path& directory) {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/image.h"
 
-#include <nlohmann/json.hpp>
-
 #include "base/error.h"
+#include "daemon/image_config.h"
 
 namespace erofs_oci {
 
@@ -17,25 +16,7 @@ Error given_up() {
 }
 
 std::vector<Digest> Image::diff_ids() {
-  const std::string text = config();
-  return text.empty() ? std::vector<Digest>() : parse_diff_ids(text, layers().size(), name());
-}
-
-std::vector<Digest> parse_diff_ids(const std::string& config_json, size_t layers, const std::string& name) {
-  using nlohmann::json;
-  std::vector<Digest> digests;
-  try {
-    const json config = json::parse(config_json);
-    for (const json& digest : config.at("rootfs").at("diff_ids"))
-      digests.push_back(Digest::parse(digest.get<std::string>()));
-  } catch (const json::exception& error) {
-    throw make_error(ErrorKind::corrupt, "{}: its configuration cannot be read: {}", name, error.what());
-  }
-  if (digests.size() != layers) {
-    throw make_error(ErrorKind::corrupt, "{}: its configuration speaks of {} layers, its manifest of {}",
-                     name, digests.size(), layers);
-  }
-  return digests;
+  return ImageConfig(config()).diff_ids(layers().size(), name());
 }
 
 }  // namespace erofs_oci

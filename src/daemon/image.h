@@ -61,8 +61,4 @@ registry::Platform wanted_platform(const Definition& definition);
 /// What opening ends with when the daemon is told to stop, or its client leaves.
 Error given_up();
 
-/// `rootfs.diff_ids` of an image configuration (OCI image-spec, config.md). Error corrupt where the number
-/// differs from the layers'.
-std::vector<Digest> parse_diff_ids(const std::string& config_json, size_t layers, const std::string& name);
-
 }  // namespace erofs_oci

@@ -57,6 +57,10 @@ std::vector<std::string> arguments_of(const CacheFill& fill) {
   return {"--fill-cache", fill.folder, "--fill-bytes", std::to_string(fill.room)};
 }
 
+bool is_of_the_image(const Error& error) {
+  return error.kind() == ErrorKind::corrupt || error.kind() == ErrorKind::unsupported;
+}
+
 }  // namespace
 
 /// A build that somebody has begun.
@@ -70,24 +74,34 @@ struct IndexWorkers::Build {
 
 void IndexWorkers::build(const OpenInput& input, const Image& image, const IndexKey& key,
                          const StageSink& stage) {
-  bool is_first = false;
-  const auto build = join(key, is_first);
-  if (!is_first) return wait_for(*build, input, stage);
+  for (;;) {
+    bool is_first = false;
+    const auto build = join(key, is_first);
+    if (is_first) return lead(*build, input, image, key, stage);
+    if (wait_for(*build, input, stage)) return;
+  }
+}
+
+void IndexWorkers::lead(Build& build, const OpenInput& input, const Image& image, const IndexKey& key,
+                        const StageSink& stage) {
   const StageSink tell_all = [&](const OpenProgress& progress) {
     {
-      MutexLock lock(build->mutex);
-      build->progress = progress;
-      build->changed.notify_all();
+      MutexLock lock(build.mutex);
+      build.progress = progress;
+      build.changed.notify_all();
     }
     stage(progress);
   };
   try {
     run(input, image, key, tell_all);
   } catch (const Error& error) {
-    finish(key, *build, error);
+    finish(key, build, error);
+    throw;
+  } catch (const std::exception& error) {
+    finish(key, build, Error(ErrorKind::system, error.what()));
     throw;
   }
-  finish(key, *build, std::nullopt);
+  finish(key, build, std::nullopt);
 }
 
 std::shared_ptr<IndexWorkers::Build> IndexWorkers::join(const IndexKey& key, bool& is_first) {
@@ -109,14 +123,15 @@ void IndexWorkers::finish(const IndexKey& key, Build& build, std::optional<Error
   build.changed.notify_all();
 }
 
-void IndexWorkers::wait_for(Build& build, const OpenInput& input, const StageSink& stage) {
+/// False where it failed for a reason that may be its leader's own: a caller who left, a credential, a time limit.
+bool IndexWorkers::wait_for(Build& build, const OpenInput& input, const StageSink& stage) {
   for (OpenProgress told;;) {
     OpenProgress progress;
     {
       MutexLock lock(build.mutex);
       if (!build.finished) build.changed.wait_until(build.mutex, std::chrono::steady_clock::now() + kLook);
-      if (build.finished && build.error) throw *build.error;
-      if (build.finished) return;
+      if (build.finished && build.error && is_of_the_image(*build.error)) throw *build.error;
+      if (build.finished) return !build.error;
       progress = build.progress;
     }
     if (input.stop.stop_requested()) throw given_up();

@@ -15,7 +15,8 @@
 namespace erofs_oci {
 
 /// Builds indexes in processes of their own, which leave processor and disk to others and take nothing with
-/// them when they crash. Those who want the same index at a time wait for one build. Thread-safe.
+/// them when they crash. Those who want the same index at a time wait for one build; where who began it leaves, another
+/// begins it anew. Thread-safe.
 class IndexWorkers {
  public:
   /// Workers share the store at `state_dir`, and listen in folders made in `runtime_folder`.
@@ -38,7 +39,8 @@ class IndexWorkers {
   std::shared_ptr<Build> join(const IndexKey& key, bool& is_first);
   void run(const OpenInput& input, const Image& image, const IndexKey& key, const StageSink& stage);
   void finish(const IndexKey& key, Build& build, std::optional<Error> error);
-  static void wait_for(Build& build, const OpenInput& input, const StageSink& stage);
+  void lead(Build& build, const OpenInput& input, const Image& image, const IndexKey& key, const StageSink& stage);
+  static bool wait_for(Build& build, const OpenInput& input, const StageSink& stage);
 
   const std::filesystem::path state_dir_;
   const std::filesystem::path runtime_folder_;

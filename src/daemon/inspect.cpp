@@ -3,40 +3,19 @@
 
 #include <sys/stat.h>
 
-#include <nlohmann/json.hpp>
-
 #include "base/file.h"
+#include "base/text.h"
+#include "daemon/image_config.h"
 
 namespace erofs_oci {
 namespace {
 
-using nlohmann::json;
 using registry::LayerFormat;
 
+/// What others wrote goes to a terminal in the end.
 std::optional<std::string> unless_empty(const std::string& text) {
-  return text.empty() ? std::nullopt : std::optional(text);
+  return text.empty() ? std::nullopt : std::optional(printable(text));
 }
-
-/// What an image says of itself; a configuration may be of another kind, or none, and then says nothing.
-class Configuration {
- public:
-  explicit Configuration(const std::string& text) : json_(json::parse(text, nullptr, false)) {}
-
-  std::string member(const char* name) const {
-    if (!json_.is_object()) return "";
-    const auto found = json_.find(name);
-    return found != json_.end() && found->is_string() ? found->get<std::string>() : "";
-  }
-  std::string platform() const {
-    const std::string os = member("os");
-    const std::string architecture = member("architecture");
-    if (os.empty() || architecture.empty()) return "";
-    return to_string(registry::Platform{os, architecture, member("variant")}.normalized());
-  }
-
- private:
-  const json json_;
-};
 
 /// `entries`: where decoding can begin, as far as it is known.
 LayerAccess access_of(LayerFormat format, const std::optional<uint64_t>& entries) {
@@ -114,14 +93,14 @@ void add_index(InspectReply& reply, const IndexKey& key, Store& store) {
 InspectReply inspect(const OpenInput& input, const ImageAccess& access, const StageSink& stage) {
   const auto image = open_image(input, access, stage);
   const std::stop_callback stopping(input.stop, [&] { image->give_up(given_up()); });
-  const Configuration configuration(image->config());
+  const ImageConfig configuration(image->config());
   InspectReply reply;
   reply.image = image->name();
   reply.digest = image->digest();
   reply.media_type = unless_empty(image->media_type());
-  const std::string own = configuration.platform();
-  reply.platform = unless_empty(own.empty() ? image->platform() : own);
-  reply.created = unless_empty(configuration.member("created"));
+  const auto own = configuration.platform();
+  reply.platform = unless_empty(own ? to_string(*own) : image->platform());
+  reply.created = unless_empty(configuration.created());
   reply.layers = layers_of(*image);
   for (uint32_t i = 0; i < reply.layers.size(); ++i) add_index(reply, {image->index_key(), i}, access.store);
   add_index(reply, {image->index_key(), std::nullopt}, access.store);

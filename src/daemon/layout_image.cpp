@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "config/image_source.h"
+#include "daemon/image_config.h"
 #include "source/read_stream.h"
 
 namespace erofs_oci {
@@ -90,15 +91,17 @@ LayoutImage::Document LayoutImage::read_pinned(const Digest& digest) const {
   return manifest;
 }
 
-LayoutImage::Document LayoutImage::find_manifest() const {
+LayoutImage::Document LayoutImage::find_manifest() {
   const Document file = read(kIndexFile, registry::kManifestLimit);
   const Index index = registry::parse_index(file.text, file.name);
-  const Descriptor entry =
-      with_context(name_, [&] { return choose(with_tag(index, parse_image_source(name_).tag), platform_); });
+  const Index tagged = with_context(name_, [&] { return with_tag(index, parse_image_source(name_).tag); });
+  const Descriptor entry = with_context(name_, [&] { return choose(tagged, platform_); });
+  is_chosen_ = tagged.manifests.size() != 1;
   const Document document = read(entry, registry::kManifestLimit);
   if (!registry::is_index(document.text, entry.media_type, document.name)) return document;
   const Index inner = registry::parse_index(document.text, document.name);
   const Descriptor image = with_context(name_, [&] { return select_platform(inner, platform_); });
+  is_chosen_ = true;
   Document manifest = read(image, registry::kManifestLimit);
   if (registry::is_index(manifest.text, image.media_type, manifest.name)) {
     throw make_error(ErrorKind::unsupported, "{}: its index leads to an index, and that to another one",
@@ -123,6 +126,7 @@ void LayoutImage::take_blobs(const OpenInput& input) {
                      files[i].part.length, wanted[i].size_bytes);
   }
   config_ = read(manifest_.config, kMaxConfig).text;
+  if (!input.pinned && !is_chosen_) check_platform(input.definition, ImageConfig(config_));
 }
 
 LayoutImage::Document LayoutImage::read(const std::string& name, uint64_t limit) const {

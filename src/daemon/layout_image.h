@@ -38,7 +38,7 @@ class LayoutImage : public Image {
   };
 
   Document read_pinned(const Digest& digest) const;
-  Document find_manifest() const;
+  Document find_manifest();
   void take_blobs(const OpenInput& input);
   Document read(const std::string& name, uint64_t limit) const;
   Document read(const registry::Descriptor& descriptor, uint64_t limit) const;
@@ -50,6 +50,7 @@ class LayoutImage : public Image {
   Digest digest_;
   registry::Manifest manifest_;
   std::string config_;
+  bool is_chosen_ = false;  // among several, by its platform
 };
 
 }  // namespace erofs_oci

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "daemon/image_config.h"
 
 namespace erofs_oci {
 namespace {
@@ -88,6 +89,8 @@ void RegistryImage::ask(const OpenInput& input, Store& store, const StageSink& s
     const std::stop_callback stopping(input.left, [&] { registry::Repository::cancel(asked, given_up()); });
     resolved_ = engine_.run(asked->resolve(exact, registry::Platform::parse(platform_)));
     repository_ = known ? std::make_shared<registry::Repository>(engine_, reference_, access_) : asked;
+    if (input.definition.platform && !input.pinned && !resolved_.index_digest)
+      check_platform(input.definition, ImageConfig(config()));
     store.put_manifest(resolved_.manifest_digest, resolved_.manifest_json);
     if (!input.pinned) store.put_ref(key, platform_, resolved_.manifest_digest);
   } catch (const Error& error) {

@@ -40,6 +40,22 @@ void for_each_piece(int fd, const std::string& name, Take&& take) {
   }
 }
 
+Digest digest_of(const json& object, const char* member) {
+  return Digest::parse(object.at(member).get<std::string>());
+}
+
+/// What `parse` makes of a small file's object; nullopt where it is not what was written.
+template <typename Parse>
+auto parse_stored(const std::string& text, const Parse& parse) -> std::optional<decltype(parse(json()))> {
+  try {
+    return parse(json::parse(text));
+  } catch (const json::exception&) {
+    return std::nullopt;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 Digest sha256_of_file(int fd, const std::string& name) {
@@ -127,13 +143,11 @@ std::optional<Ref> Store::find_ref(const std::string& image, const std::string& 
   const fs::path path = ref_path(image, platform);
   const auto file = try_open_file(path, O_RDONLY);
   if (!file) return std::nullopt;
-  try {
-    const json object = json::parse(read_text(file->get(), kMaxBinding, path.native()));
-    return Ref{Digest::parse(object.at("digest").get<std::string>()), object.at("time").get<std::string>()};
-  } catch (const json::exception&) {
-    logf(LogLevel::warning, "{}: is damaged; ignoring", path.native());
-    return std::nullopt;
-  }
+  auto ref = parse_stored(read_text(file->get(), kMaxBinding, path.native()), [](const json& object) {
+    return Ref{digest_of(object, "digest"), object.at("time").get<std::string>()};
+  });
+  if (!ref) logf(LogLevel::warning, "{}: is damaged; ignoring", path.native());
+  return ref;
 }
 
 fs::path Store::index_path(const IndexKey& key) const {
@@ -217,18 +231,18 @@ std::optional<Binding> Store::find_binding(const std::string& mount) {
   const fs::path path = binding_path(mount);
   const auto file = try_open_file(path, O_RDONLY);
   if (!file) return std::nullopt;
-  try {
-    const json object = json::parse(read_text(file->get(), kMaxBinding, path.native()));
-    Binding binding{Digest::parse(object.at("layer").get<std::string>()), std::nullopt, std::nullopt, std::nullopt};
-    if (object.contains("tarindex"))
-      binding.tarindex = Digest::parse(object.at("tarindex").get<std::string>());
-    if (object.contains("zinfo")) binding.zinfo = Digest::parse(object.at("zinfo").get<std::string>());
-    if (object.contains("stream_size")) binding.stream_size = object.at("stream_size").get<uint64_t>();
-    return binding;
-  } catch (const json::exception&) {
+  auto binding = parse_stored(read_text(file->get(), kMaxBinding, path.native()), [](const json& object) {
+    Binding found{digest_of(object, "layer"), std::nullopt, std::nullopt, std::nullopt};
+    if (object.contains("tarindex")) found.tarindex = digest_of(object, "tarindex");
+    if (object.contains("zinfo")) found.zinfo = digest_of(object, "zinfo");
+    if (object.contains("stream_size")) found.stream_size = object.at("stream_size").get<uint64_t>();
+    return found;
+  });
+  if (!binding) {
     throw make_error(ErrorKind::corrupt, "{}: is damaged; remove it to have the index checked anew",
                      path.native());
   }
+  return binding;
 }
 
 }  // namespace erofs_oci

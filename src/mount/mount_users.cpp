@@ -66,7 +66,7 @@ bool uses(const fs::path& process, const MountInfo& mount) {
 std::string describe(const fs::path& process) {
   std::string name = read_proc(process / "comm", 4 * kKiB);
   while (name.ends_with('\n')) name.pop_back();
-  return fmt::format("{} (pid {})", name, process.filename().native());
+  return fmt::format("{} (pid {})", printable(name), process.filename().native());
 }
 
 }  // namespace
@@ -74,7 +74,7 @@ std::string describe(const fs::path& process) {
 std::vector<std::string> find_mount_users(const MountInfo& mount) {
   std::vector<std::string> users;
   for (const MountInfo& child : find_mounts_on(mount.id))
-    users.push_back("the mount " + child.target.native());
+    users.push_back("the mount " + printable(child.target.native()));
   const auto deadline = std::chrono::steady_clock::now() + kTimeLimit;
   std::error_code error;
   for (fs::directory_iterator entry("/proc", error), end; !error && entry != end; entry.increment(error)) {

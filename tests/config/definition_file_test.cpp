@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -279,6 +280,17 @@ TEST_F(DefinitionFolder, LoadNamesTheFileInErrors) {
     } catch (const Error& error) {
       EXPECT_THAT(error.what(), testing::StartsWith((folder_ / file).native() + ":"));
     }
+  }
+}
+
+TEST_F(DefinitionFolder, LoadDoesNotWaitForAFifo) {
+  const auto path = folder_ / "tools.toml";
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  try {
+    load_definition(path);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("tools.toml: is no regular file"));
   }
 }
 

@@ -106,6 +106,17 @@ TEST_F(StoreTest, FindsAManifestOnlyAsItWasPut) {
   EXPECT_FALSE(store_.find_manifest(digest));
 }
 
+TEST_F(StoreTest, ARefThatIsDamagedIsNone) {
+  const std::string image = "registry.example.com/tools:1";
+  const auto path = folder_.path() / "store/refs" / Store::ref_name(image, "linux/amd64");
+  store_.put_ref(image, "linux/amd64", sha256(as_bytes("{}")));
+  ASSERT_TRUE(store_.find_ref(image, "linux/amd64"));
+  for (const char* text : {"", "7", "{}", R"({"digest":"sha256:zz","time":"2026-01-31 12:00:00"})", R"({"digest":7})"}) {
+    write_file_durably(path, text, 0644);
+    EXPECT_FALSE(store_.find_ref(image, "linux/amd64")) << text;
+  }
+}
+
 TEST_F(StoreTest, RemembersBindingsByMount) {
   const Binding binding{sha256(as_bytes("layer")), sha256(as_bytes("index")), sha256(as_bytes("zinfo"))};
   EXPECT_FALSE(store_.find_binding("tools"));

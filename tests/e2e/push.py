@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pushes an image of one layer, the file as it is, and prints the layer's digest.
 
-usage: push.py HOST:PORT REPOSITORY TAG MEDIA_TYPE FILE [--login USER:PASSWORD] [--platform OS/ARCH]
+usage: push.py HOST:PORT REPOSITORY TAG MEDIA_TYPE FILE [--login USER:PASSWORD] [--platform OS/ARCH] [--single]
+
+--single: the tag is the manifest itself, without an index of platforms before it
 """
 import argparse
 import base64
@@ -77,6 +79,7 @@ def main():
         parser.add_argument(name)
     parser.add_argument("--login")
     parser.add_argument("--platform", default="linux/amd64")
+    parser.add_argument("--single", action="store_true")
     arguments = parser.parse_args()
     system, architecture = arguments.platform.split("/")
     registry = Registry(arguments.host, arguments.repository, arguments.login)
@@ -95,7 +98,10 @@ def main():
                 "config": descriptor(f"{OCI}.config.v1+json", config_digest, len(config)),
                 "layers": [descriptor(arguments.media_type, layer, size)]}
     body, manifest_digest = of_json(manifest)
-    registry.put_manifest(manifest_digest, manifest)
+    registry.put_manifest(arguments.tag if arguments.single else manifest_digest, manifest)
+    if arguments.single:
+        print(layer)
+        return
     entry = descriptor(manifest["mediaType"], manifest_digest, len(body))
     entry["platform"] = {"os": system, "architecture": architecture}
     registry.put_manifest(arguments.tag, {"schemaVersion": 2, "mediaType": f"{OCI}.index.v1+json", "manifests": [entry]})

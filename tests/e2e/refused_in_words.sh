@@ -34,6 +34,9 @@ fresh; change layer "layer = \"sha256:$(printf '0%.0s' {1..64})\""
 refused 'layer|sha256' 'layer digest that is not there'
 fresh; change platform 'platform = "linux/s390x"'
 refused 's390x' 'wrong platform'
+push team/single "$oci_gzip" "$data/layer.tar.gz" --single >/dev/null
+fresh; change platform 'platform = "linux/s390x"'; change image "image = \"$registry/team/single:1.0\""
+refused 'team/single.*linux/amd64.*s390x' 'wrong platform of an image that has only one'
 
 head -c 40000 "$data/layer.zinfo" >"$T/short.zinfo"
 fresh; change zinfo "zinfo = \"$T/short.zinfo\""
