@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 class NewFile {
  public:
   explicit NewFile(const fs::path& path)
-      : path_(fs::weakly_canonical(path)), temporary_(path_.native() + "." + random_hex_128()) {
+      : path_(fs::weakly_canonical(fs::absolute(path))), temporary_(path_.native() + "." + random_hex_128()) {
     if (fs::exists(path_) && !fs::is_regular_file(path_))
       throw make_error(ErrorKind::invalid, "{}: is no regular file; name another to write to", path.native());
     fd_ = with_context(path.native(), [&] { return open_file(temporary_, O_RDWR | O_CREAT | O_EXCL, 0644); });
@@ -71,8 +71,8 @@ IndexRequest request_of(const IndexOptions& options) {
 
 bool is_same_file(const fs::path& one, const fs::path& other) {
   std::error_code error;
-  return fs::weakly_canonical(one, error) == fs::weakly_canonical(other, error) ||
-         fs::equivalent(one, other, error);
+  const auto canonical = [&](const fs::path& path) { return fs::weakly_canonical(fs::absolute(path), error); };
+  return canonical(one) == canonical(other) || fs::equivalent(one, other, error);
 }
 
 fs::path zinfo_path(const IndexOptions& options) {

@@ -14,6 +14,10 @@ namespace erofs_oci {
 std::string describe(const OpenProgress& progress, std::chrono::duration<double> elapsed,
                      uint64_t before = 0);
 
+/// "NAME: TEXT" in at most so many columns: a name that is too long loses its beginning, since the text changes and what
+/// ends a name tells most.
+std::string fit_line(const std::string& name, const std::string& text, size_t columns);
+
 /// Shows how long work goes on: on a terminal one line that changes, else a line when the stage does, and
 /// each ten seconds; and to the service manager, for systemctl status, where there is one. One thread at a
 /// time.

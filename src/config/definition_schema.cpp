@@ -97,7 +97,7 @@ std::vector<Setting<Definition>> make_settings() {
       key<ChoiceCodec<UnavailableNames>, &D::io, &IoSettings::on_unavailable>("io.on_unavailable", "fail",
           "What becomes of a read while the registry is away"),
       key<Time, &D::io, &IoSettings::deadline>("io.deadline", "60s",
-          "How long a read waits before it fails"),
+          "How long a read waits for the registry without progress before it fails"),
       key<SizeCodec<0, kMaxReadAhead>, &D::io, &IoSettings::read_ahead>("io.read_ahead", "by transport",
           "How far the kernel reads ahead on the device"),
 

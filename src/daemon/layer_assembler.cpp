@@ -169,12 +169,6 @@ uint32_t LayerAssembler::check_super(const SingleLayer& layer, const DeviceParts
     start = read_stream(loader_, parts.streams[0], {0, start.size()});
   }
   const auto super = erofs::parse_super(start, layer.blob->name());
-  if (first.target != kMetadata && super.extra_devices != 0) {
-    throw make_error(ErrorKind::unsupported,
-                     "{}: the data of this EROFS image is elsewhere, as that of a tarindex is in its layer; "
-                     "name the layer as image, and this file as tarindex",
-                     layer.blob->name());
-  }
   if (super.size_bytes > parts.map.end()) {
     throw make_error(ErrorKind::corrupt, "{} is cut short: its EROFS image has {} bytes, {} are there",
                      layer.blob->name(), super.size_bytes, parts.map.end());

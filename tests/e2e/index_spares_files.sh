@@ -34,5 +34,6 @@ echo stale >x.zinfo
 grep -q 'no zinfo.*x.zinfo is of something else' index.err || die "a stale zinfo was not told: $(<index.err)"
 [[ $(<x.zinfo) == stale ]] || die 'the stale zinfo was changed'
 ok 'a zinfo of something else is told'
-cmp -s <("$BIN/erofs-oci" index plain.tar --format=tarindex -o y.erofs 2>&1 >/dev/null) /dev/null || die 'a warning without a reason'
+"$BIN/erofs-oci" index plain.tar --format=tarindex -o y.erofs >index.out 2>index.err
+! grep zinfo index.err || die 'a warning without a reason'
 ok 'nothing is said where there is none'
