@@ -21,6 +21,9 @@
 namespace erofs_oci {
 namespace {
 
+/// So often all mounts are looked at.
+constexpr int kMaxPasses = 5;
+
 /// Sentences about a mount, on standard error: "tools: resolving".
 Mounter::Reporter reporter(const std::string& name) {
   return [name](const std::string& sentence) { logf(LogLevel::info, "{}: {}", name, sentence); };
@@ -99,12 +102,20 @@ int reload_command(const std::string& name) {
 int reattach_command(const std::string& name) {
   require_root("reattach");
   MountStates states;
+  bool any = false;
   const auto reattach = [&](const std::string& each) {
-    Mounter(states, kControlSocket, reporter(each)).reattach(each);
+    if (Mounter(states, kControlSocket, reporter(each)).reattach(each)) any = true;
   };
-  if (name.empty()) return for_all(states, reattach);
-  with_context(name, [&] { with_context("reattaching", [&] { reattach(name); }); });
-  return 0;
+  if (!name.empty()) {
+    with_context(name, [&] { with_context("reattaching", [&] { reattach(name); }); });
+    return 0;
+  }
+  // The daemon may have died again behind a mount that was done. Who starts this at its start does not start it twice.
+  for (int passes = 0;; ++passes) {
+    any = false;
+    const int code = for_all(states, reattach);
+    if (!any || passes == kMaxPasses) return code;
+  }
 }
 
 int check_command(const std::string& name_or_file, bool online) {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/kernel_transport.h"
 
-#include <sys/socket.h>
-
 #include "base/error.h"
 #include "base/log.h"
 #include "fuse/fuse_file.h"
@@ -26,18 +24,9 @@ constexpr uint64_t kRequests = 24;
 constexpr std::chrono::seconds kDeadConnectionTimeout{600};
 constexpr std::chrono::seconds kReadyLimit{60};
 constexpr std::chrono::seconds kReattachLimit{30};
-/// Replies of 1 MiB leave in one go; an unprivileged daemon could not ask for so much.
-constexpr int kSendBuffer = 2 * 1024 * 1024;
 
 nbd::QueueSettings queue_settings(const MountState& state) {
   return {kIoTimeout, read_ahead_of(state.definition), kMaxRequest, kRequests};
-}
-
-UniqueFd with_large_buffer(UniqueFd socket) {
-  if (::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUFFORCE, &kSendBuffer, sizeof kSendBuffer) != 0) {
-    logf(LogLevel::debug, "SO_SNDBUFFORCE: {}; ignoring", std::strerror(errno));
-  }
-  return socket;
 }
 
 std::vector<UniqueFd> only(UniqueFd fd) {
@@ -55,7 +44,7 @@ class NbdKernelTransport : public KernelTransport {
             *netlink_, {state.size_bytes, state.block_size, state.identifier(), kDeadConnectionTimeout})) {}
 
   TransportKind kind() const override { return TransportKind::nbd; }
-  std::vector<UniqueFd> take_daemon_fds() override { return only(with_large_buffer(device_.take_server_end())); }
+  std::vector<UniqueFd> take_daemon_fds() override { return device_.take_server_fds(); }
   void wait_until_ready() override {
     device_.device().wait_until_ready(state_.size_bytes, Clock::now() + kReadyLimit);
     device_.device().set_queue(queue_settings(state_));
@@ -127,8 +116,7 @@ std::vector<UniqueFd> reconnect_kernel_transport(const MountState& state) {
   if (!device) throw Error(ErrorKind::not_found, "its nbd device is gone; unmount it and mount it again");
   nbd::Netlink netlink;
   // The queue keeps its settings; to write them would wait, in the kernel, for the reads that wait for us.
-  return only(with_large_buffer(
-      nbd::reattach(netlink, device->index(), state.identifier(), Clock::now() + kReattachLimit)));
+  return nbd::reattach(netlink, device->index(), state.identifier(), Clock::now() + kReattachLimit);
 }
 
 }  // namespace erofs_oci

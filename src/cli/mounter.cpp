@@ -360,17 +360,26 @@ void Mounter::close_in_daemon(const MountState& state) {
   }
 }
 
-void Mounter::reattach(const std::string& name) {
+bool Mounter::reattach(const std::string& name) {
   const UniqueFd lock = states_.lock(name);
   const auto state = states_.load(name);
-  if (state && state->phase == MountPhase::mounted) reattach_locked(*state);
+  if (!state || state->phase != MountPhase::mounted) return false;
+  for (int restarts = 0;; ++restarts) {
+    try {
+      return reattach_locked(*state);
+    } catch (const Error& error) {
+      if (!is_daemon_gone(error) || restarts == kMaxRestarts) throw;
+    }
+  }
 }
 
-void Mounter::reattach_locked(const MountState& state) {
+/// False where it is served already.
+bool Mounter::reattach_locked(const MountState& state) {
   DaemonClient daemon(state.control_socket, termination_);
-  if (is_served_by(daemon, state)) return;
+  if (is_served_by(daemon, state)) return false;
   report_("is handed to a new daemon");
   const OpenReply opened = daemon.open(state.definition, state.image_digest, [](const OpenProgress&) {});
+  if (opened.generation == state.generation) return false;  // it has gone on by itself meanwhile
   if (opened.size_bytes != state.size_bytes || opened.block_size != state.block_size) {
     throw make_error(ErrorKind::corrupt, "its source has {} bytes now, and had {} when it was mounted",
                      opened.size_bytes, state.size_bytes);
@@ -380,7 +389,9 @@ void Mounter::reattach_locked(const MountState& state) {
     throw Error(ErrorKind::corrupt,
                 "its source or its index is not what it was when it was mounted; mount it anew");
   }
-  serve(state, reconnect_kernel_transport(state), daemon);
+  const bool kept = opened.kept == state.generation;
+  serve(state, kept ? std::vector<UniqueFd>() : reconnect_kernel_transport(state), daemon);
+  return true;
 }
 
 }  // namespace erofs_oci

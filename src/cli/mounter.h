@@ -48,8 +48,9 @@ class Mounter {
   static bool is_detached_in_use(const MountState& state);
   /// Ends the serving of what was detached.
   void end_detached(const MountState& state);
-  /// Hands a mount to a daemon that does not serve it, as after a crash. Nothing to do is no error.
-  void reattach(const std::string& name);
+  /// Hands a mount to a daemon that does not serve it, as after a crash; asks the next one where it dies meanwhile. False
+  /// where there was nothing to do.
+  bool reattach(const std::string& name);
 
  private:
   void passed(const char* step) const;
@@ -61,7 +62,7 @@ class Mounter {
   OpenReply open_source(const Definition& definition, std::optional<DaemonClient>& daemon) const;
   static void serve(const MountState& state, const std::vector<UniqueFd>& fds, DaemonClient& daemon);
   ScopedMount mount_served(const MountState& state, KernelTransport& transport) const;
-  void reattach_locked(const MountState& state);
+  bool reattach_locked(const MountState& state);
   void undo(const MountState& state);
   void unmount_promptly(const MountState& state, std::optional<DaemonClient>& daemon) const;
   static bool is_served(const MountState& state);

@@ -105,6 +105,7 @@ method Open(definition: object, files: Files, credentials: ?int, pinned: ?string
   done: ?int,
   total: ?int,
   generation: ?string,
+  kept: ?string,
   size_bytes: ?int,
   block_size: ?int,
   image_digest: ?string,

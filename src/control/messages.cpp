@@ -38,6 +38,7 @@ template <>
 struct Fields<OpenReply> {
   static void visit(auto& io, auto& m) {
     io("generation", m.generation);
+    io("kept", m.kept);
     io("size_bytes", m.size_bytes);
     io("block_size", m.block_size);
     io("image_digest", m.image_digest);
@@ -500,6 +501,7 @@ template <>
 OpenReply from_json(const nlohmann::json& object) {
   auto reply = decode<OpenReply>(object);
   check_generation(reply.generation);
+  check_generation(reply.kept);
   if (reply.block_size != 512 && reply.block_size != 4096) {
     throw Error(ErrorKind::invalid, "'block_size' must be 512 or 4096");
   }

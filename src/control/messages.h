@@ -55,6 +55,8 @@ struct OpenProgress {
 
 struct OpenReply {
   std::optional<std::string> generation;  ///< under which the mount is served already
+  /// Whose connection the daemon still has: Serve goes on with it when it comes without descriptors.
+  std::optional<std::string> kept;
   uint64_t size_bytes = 0;
   uint32_t block_size = 0;             ///< 512 or 4096
   std::optional<Digest> image_digest;  ///< none for file: and tar:
@@ -129,7 +131,9 @@ struct ServeRequest {
   std::string name;
   std::string generation;
   TransportKind transport = TransportKind::nbd;
-  std::vector<FdIndex> fds;  ///< in the order of the transport: first the one that reads arrive on
+  /// In the order of the transport: first the one that reads arrive on; of nbd, the reading and the writing end of a pipe
+  /// follow. None: the daemon has them (OpenReply::kept).
+  std::vector<FdIndex> fds;
 };
 
 struct CloseRequest {

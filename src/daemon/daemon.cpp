@@ -38,8 +38,6 @@ namespace {
 
 constexpr const char* kControlName = "control";
 constexpr int kBacklog = 256;
-/// How long reads under way may take when the daemon is told to stop.
-constexpr std::chrono::seconds kDrain{2};
 
 /// Signals that end the daemon or have it read its settings again, as a descriptor.
 UniqueFd awaited_signals() {
@@ -187,7 +185,8 @@ int run_daemon(const DaemonOptions& options) {
   const uid_t owner = options.listen_fd ? owner_of(listener) : ::getuid();
 
   ServiceManager manager;
-  drop_unclaimed(passed, MountStates(), manager);
+  StoredMounts stored = sort_stored(std::move(passed), manager);
+  drop_unclaimed(stored, MountStates(), manager);
   Pulses pulses;
   MemoryBound memory(settings.memory_limit);
   WorkerPool workers(settings.workers.value_or(std::max(1u, std::thread::hardware_concurrency())), &pulses);
@@ -202,7 +201,8 @@ int run_daemon(const DaemonOptions& options) {
       options.is_private() ? build_in_process(store, cache.get(), fill) : index_workers.as_build(),
       options.is_private() ? ".command-" : "", cache.get());
   EventLog events;
-  MountTable mounts(opener, manager, std::move(passed), [&events](const Event& event) { events.publish(event); }, &pulses);
+  MountTable mounts(opener, manager, std::move(stored), [&events](const Event& event) { events.publish(event); }, &pulses);
+  mounts.resume();
   std::vector<Method> methods = control_methods(mounts, store, cache.get());
   methods.push_back(monitor_method(events));
   methods.push_back(inspect_method({engine, workers, store}));
@@ -214,8 +214,9 @@ int run_daemon(const DaemonOptions& options) {
   manager.ready("serving");
   while (next_signal(signals, pulses, manager) == SIGHUP) reload(options.settings_file, manager);
   manager.stopping();
+  mounts.stop_resuming();
   server.stop();
-  mounts.shut_down(kDrain);
+  mounts.shut_down();
   loader.stop();  // the engine, which goes next, fails what is being fetched
   return 0;
 }

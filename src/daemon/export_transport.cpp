@@ -78,9 +78,9 @@ class ExportTransport : public Transport {
           ::pthread_setname_np(::pthread_self(), "listen");
           accept_clients();
         }) {}
-  ~ExportTransport() override { stop({}); }
+  ~ExportTransport() override { stop(); }
 
-  void stop(std::chrono::milliseconds) override {
+  void stop() override {
     const uint64_t one = 1;
     [[maybe_unused]] const ssize_t ignored =
         ::write(stop_.get(), &one, sizeof one);  // cannot fail below 2^64

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/mount_table.h"
 
+#include <pthread.h>
+
 #include <array>
 #include <tuple>
 
@@ -8,8 +10,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "daemon/cached_layers.h"
-#include "daemon/stored_descriptors.h"
-#include "fuse/request_table.h"
+#include "daemon/crash_on_read.h"
+#include "daemon/kept_connection.h"
 #include "source/device_coverage.h"
 
 namespace erofs_oci {
@@ -47,12 +49,14 @@ std::optional<MountCache> cache_of(const DeviceCoverage& coverage, bool pinned) 
 /// One mount. The transport is destroyed before the source that it reads.
 struct MountTable::Mount {
   Definition definition;
+  std::optional<SourceRecord> record;  // set once, before others see the mount
   OpenedSource source;
   std::shared_ptr<MountHealth> health;
   Mutex mutex;  // taken before the table's; held while a transport starts or ends
   std::string generation GUARDED_BY(mutex);
   std::optional<TransportKind> kind GUARDED_BY(mutex);
   std::unique_ptr<Transport> transport GUARDED_BY(mutex);
+  std::set<std::string, std::less<>> kept_parts GUARDED_BY(mutex);  // with the service manager, under the generation
   bool closed GUARDED_BY(mutex) =
       false;  // somebody found it before, and would serve what nobody finds any more
 
@@ -84,9 +88,27 @@ struct MountTable::Mount {
     MutexLock lock(mutex);
     return generation;
   }
-  void stop(std::chrono::milliseconds drain) {
+  /// The connection and what the source is opened from: they lie with the service manager before the first request is taken.
+  void keep(const ServiceManager& manager, const std::string& new_generation, TransportKind new_kind,
+            const StoredMount& parts) REQUIRES(mutex) {
+    if (generation != new_generation) forget_kept(manager);
+    const StoredMount sources = record->to_stored(new_kind);
+    std::map<std::string, int> fds;
+    for (const StoredMount* each : {&parts, &sources}) {
+      for (const auto& [part, fd] : *each) {
+        fds.emplace(stored_name(new_generation, part), fd.get());
+        kept_parts.insert(part);
+      }
+    }
+    manager.store(fds);
+  }
+  void forget_kept(const ServiceManager& manager) REQUIRES(mutex) {
+    for (const std::string& part : kept_parts) manager.forget(stored_name(generation, part));
+    kept_parts.clear();
+  }
+  void stop() {
     MutexLock lock(mutex);
-    if (transport) transport->stop(drain);
+    if (transport) transport->stop();
   }
   /// Nobody waits any more for what is still being fetched.
   void end() {
@@ -130,12 +152,12 @@ struct MountTable::Mount {
   }
 };
 
-MountTable::MountTable(SourceOpener& opener, ServiceManager& manager, std::map<std::string, UniqueFd> stored,
+MountTable::MountTable(SourceOpener& opener, ServiceManager& manager, StoredMounts stored,
                        EventSink tell, Pulses* pulses)
     : opener_(opener), manager_(manager), tell_(std::move(tell)), pulses_(pulses), stored_(std::move(stored)) {}
 
 MountTable::~MountTable() {
-  shut_down({});
+  shut_down();
 }
 
 std::shared_ptr<MountTable::Mount> MountTable::find(const std::string& name) const {
@@ -154,23 +176,36 @@ std::optional<OpenReply> MountTable::describe_served(const std::string& name) co
 
 MountTable::Opened MountTable::open(OpenInput input, const StageSink& stage) {
   const std::string name = input.definition.name;
+  wait_until_resumed(name);
   if (auto reply = describe_served(name)) return {*std::move(reply), {}};
-  auto mount = std::make_shared<Mount>();
-  mount->definition = input.definition;
-  mount->health = input.health = std::make_shared<MountHealth>(name, tell_);
   const bool is_start = !input.pinned;
-  mount->source = opener_.open(std::move(input), stage);
+  auto mount = make_mount(std::move(input), stage);
   // The client may have given up meanwhile, and its successor have been quicker.
   if (auto reply = describe_served(name)) return {*std::move(reply), {}};
-  std::shared_ptr<Mount> former = mount;
-  {
-    MutexLock lock(mutex_);
-    mounts_[name].swap(former);
-  }
+  insert(mount);
   if (is_start) mount->set_trace(start_trace(*mount));
-  return {mount->describe(), [this, weak = std::weak_ptr(mount)] {
+  OpenReply reply = mount->describe();
+  reply.kept = kept_generation(name);
+  return {std::move(reply), [this, weak = std::weak_ptr(mount)] {
             if (const auto unserved = weak.lock()) abandon(unserved);
           }};
+}
+
+std::shared_ptr<MountTable::Mount> MountTable::make_mount(OpenInput input, const StageSink& stage) {
+  auto mount = std::make_shared<Mount>();
+  mount->definition = input.definition;
+  mount->health = input.health = std::make_shared<MountHealth>(input.definition.name, tell_);
+  SourceRecord record(input);
+  mount->source = opener_.open(std::move(input), stage);
+  record.set_opened(mount->describe());
+  mount->record.emplace(std::move(record));
+  return mount;
+}
+
+void MountTable::insert(const std::shared_ptr<Mount>& mount) {
+  std::shared_ptr<Mount> former = mount;
+  MutexLock lock(mutex_);
+  mounts_[mount->definition.name].swap(former);
 }
 
 void MountTable::abandon(const std::shared_ptr<Mount>& mount) {
@@ -186,16 +221,18 @@ void MountTable::abandon(const std::shared_ptr<Mount>& mount) {
 }
 
 void MountTable::serve(const ServeRequest& request, std::vector<UniqueFd> fds) {
+  wait_until_resumed(request.name);
   const std::shared_ptr<Mount> mount = find(request.name);
   if (!mount) throw Error(ErrorKind::not_found, "the daemon has not opened it");
   MutexLock lock(mount->mutex);
   if (mount->closed) throw Error(ErrorKind::not_found, "the daemon has closed it");
-  check_descriptors(request, fds.size());  // before what is served is touched
-  mount->transport.reset();  // of a connection that is no more
+  StoredMount parts = parts_of(request, std::move(fds));  // before what is served is touched
+  mount->transport.reset();                               // of a connection that is no more
+  if (can_be_kept(request.transport)) mount->keep(manager_, request.generation, request.transport, parts);
   mount->generation = request.generation;
   mount->kind = request.transport;
   mount->health->transport_started();
-  mount->transport = make_transport(*mount, request, std::move(fds));
+  mount->transport = make_transport(*mount, request.transport, std::move(parts));
   if (!mount->prefetch) mount->prefetch = start_prefetch(*mount);
   mount->health->served(mount->definition.image, request.transport);
 }
@@ -288,69 +325,107 @@ AccessesReply MountTable::accesses(const std::string& name) const {
   return reply;
 }
 
-void MountTable::check_descriptors(const ServeRequest& request, size_t count) const {
-  const size_t expected = request.transport == TransportKind::fuse && is_stored(request.generation) ? 0 : 1;
-  if (count == expected) return;
-  throw make_error(ErrorKind::invalid, "transport {} takes {} descriptors here, {} came",
-                   to_string(request.transport), expected, count);
-}
-
-std::unique_ptr<Transport> MountTable::make_transport(Mount& mount, const ServeRequest& request,
-                                                      std::vector<UniqueFd> fds) {
-  const auto ended = [health = mount.health](const std::string& how) { health->transport_ended(how); };
-  switch (request.transport) {
-    case TransportKind::export_:
-      return serve_export(std::move(fds[0]), request.name, mount.source.served);
-    case TransportKind::nbd:
-      return serve_nbd(std::move(fds[0]), mount.source.served, ended, pulses_);
-    case TransportKind::fuse:
-      break;
+/// What the client brought, or what is stored.
+StoredMount MountTable::parts_of(const ServeRequest& request, std::vector<UniqueFd> fds) {
+  if (fds.empty()) {
+    MutexLock lock(mutex_);
+    auto stored = stored_.extract(request.generation);
+    if (!stored.empty()) return std::move(stored.mapped());
   }
-  if (!fds.empty()) return start_fuse(mount, request.generation, std::move(fds[0]), ended);
-  return resume_fuse(mount, request.generation, ended);
+  return new_connection(request.transport, std::move(fds));
 }
 
-/// A new connection: it and its table of requests are kept for our next life before the first request is
-/// taken.
-std::unique_ptr<Transport> MountTable::start_fuse(Mount& mount, const std::string& generation,
-                                                  UniqueFd connection, TransportEnded ended) {
-  auto table = fuse::RequestTable::create();
-  manager_.store(connection_name(generation), connection.get());
-  manager_.store(table_name(generation), table.fd());
-  return serve_fuse(std::move(connection), std::move(table), mount.source.served, std::move(ended), pulses_);
+std::unique_ptr<Transport> MountTable::make_transport(const Mount& mount, TransportKind kind, StoredMount parts) const {
+  const auto ended = [health = mount.health](const std::string& how) { health->transport_ended(how); };
+  const auto given_up = [health = mount.health](ByteRange range) {
+    health->read_failed(range, Error(ErrorKind::system, EIO,
+                                     "the daemon died three times while it was being read; it is not tried again"));
+  };
+  const std::string& name = mount.definition.name;
+  return serve_connection(kind, std::move(parts), name, crash_on_read(name, mount.source.served), ended, given_up, pulses_);
 }
 
-std::unique_ptr<Transport> MountTable::resume_fuse(Mount& mount, const std::string& generation,
-                                                   TransportEnded ended) {
-  UniqueFd connection;
-  UniqueFd table;
+/// Of what this life of the daemon has not taken over.
+void MountTable::forget_stored(const std::string& generation) {
+  MutexLock lock(mutex_);
+  const auto stored = stored_.extract(generation);
+  if (!stored.empty()) forget(generation, stored.mapped(), manager_);
+}
+
+std::optional<std::string> MountTable::kept_generation(const std::string& name) const {
+  MutexLock lock(mutex_);
+  for (const auto& [generation, parts] : stored_) {
+    const auto known = names_.find(generation);
+    if (known != names_.end() && known->second == name) return generation;
+  }
+  return std::nullopt;
+}
+
+void MountTable::resume() {
+  StoredMounts stored;
   {
     MutexLock lock(mutex_);
-    connection = std::move(stored_[connection_name(generation)]);
-    table = std::move(stored_[table_name(generation)]);
-    stored_.erase(connection_name(generation));
-    stored_.erase(table_name(generation));
+    for (const auto& [generation, parts] : stored_) stored.emplace(generation, copies_of(parts));
   }
-  return serve_fuse(std::move(connection), fuse::RequestTable::adopt(std::move(table)), mount.source.served,
-                    std::move(ended), pulses_);
+  for (const auto& [generation, parts] : stored) {
+    try {
+      StoredSource source = take_source(parts);
+      check_connection(source.kind, parts);
+      const std::string name = source.input.definition.name;
+      {
+        MutexLock lock(mutex_);
+        names_[generation] = name;
+        if (!resuming_.insert(name).second) throw make_error(ErrorKind::busy, "{} is kept twice", name);
+      }
+      resumers_.emplace_back([this, generation, shared = std::make_shared<StoredSource>(std::move(source))](
+                                 const std::stop_token& stop) { resume(generation, std::move(*shared), stop); });
+    } catch (const Error& error) {
+      logf(LogLevel::warning, "a connection that was kept ({}): {}; waiting for erofs-oci reattach", generation,
+           error.what());
+      if (end_connection(parts)) forget_stored(generation);
+    }
+  }
 }
 
-bool MountTable::is_stored(const std::string& generation) const {
+void MountTable::resume(const std::string& generation, StoredSource source, const std::stop_token& stop) {
+  ::pthread_setname_np(::pthread_self(), "resume");
+  const std::string name = source.input.definition.name;
+  try {
+    source.input.stop = source.input.left = stop;
+    const auto mount = make_mount(std::move(source.input), [](const OpenProgress&) {});
+    check_same_source(source.opened, mount->describe());
+    MutexLock lock(mount->mutex);
+    StoredMount parts = parts_of({name, generation, source.kind, {}}, {});
+    for (const auto& [part, fd] : parts) mount->kept_parts.insert(part);
+    const std::string left = describe_left(source.kind, parts);
+    mount->generation = generation;
+    mount->kind = source.kind;
+    mount->health->transport_started();
+    mount->transport = make_transport(*mount, source.kind, std::move(parts));
+    mount->prefetch = start_prefetch(*mount);
+    insert(mount);
+    mount->health->served(mount->definition.image, source.kind);
+    logf(LogLevel::info, "{}: goes on over {}; {}", name, to_string(source.kind), left);
+  } catch (const Error& error) {
+    logf(LogLevel::warning, "{}: going on with its connection: {}; waiting for erofs-oci reattach", name, error.what());
+  }
   MutexLock lock(mutex_);
-  return stored_.contains(connection_name(generation)) && stored_.contains(table_name(generation));
+  resuming_.erase(name);
+  resumed_.notify_all();
 }
 
-/// Ends the keeping of a generation; one that this life of the daemon has not taken over ends with it.
-void MountTable::forget_stored(const std::string& generation) {
-  if (generation.empty()) return;
-  for (const std::string& name : {connection_name(generation), table_name(generation)}) {
-    manager_.forget(name);
-    MutexLock lock(mutex_);
-    stored_.erase(name);
-  }
+void MountTable::wait_until_resumed(const std::string& name) const {
+  MutexLock lock(mutex_);
+  while (resuming_.contains(name)) resumed_.wait(mutex_);
+}
+
+void MountTable::stop_resuming() {
+  for (std::jthread& resumer : resumers_) resumer.request_stop();
+  resumers_.clear();
 }
 
 void MountTable::close(const CloseRequest& request) {
+  wait_until_resumed(request.name);
   const std::shared_ptr<Mount> mount = find(request.name);
   if (!mount) {
     if (request.generation) forget_stored(*request.generation);
@@ -364,6 +439,10 @@ void MountTable::close(const CloseRequest& request) {
     if (found != mounts_.end() && found->second == mount) mounts_.erase(found);
   }
   mount->end();
+  {
+    MutexLock lock(mount->mutex);
+    mount->forget_kept(manager_);
+  }
   // One that was opened, but not served, has no generation; its client knows which it was to be.
   forget_stored(generation.empty() ? request.generation.value_or("") : generation);
   mount->health->closed();
@@ -414,13 +493,14 @@ std::multimap<std::string, std::string> MountTable::cache_users() const {
   return users;
 }
 
-void MountTable::shut_down(std::chrono::milliseconds drain) {
+void MountTable::shut_down() {
+  stop_resuming();
   std::map<std::string, std::shared_ptr<Mount>> mounts;
   {
     MutexLock lock(mutex_);
     mounts.swap(mounts_);
   }
-  for (const auto& [name, mount] : mounts) mount->stop(drain);
+  for (const auto& [name, mount] : mounts) mount->stop();
   for (const auto& [name, mount] : mounts) mount->end();
 }
 

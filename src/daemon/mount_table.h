@@ -5,7 +5,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/mutex.h"
@@ -14,7 +16,9 @@
 #include "daemon/mount_health.h"
 #include "daemon/service_manager.h"
 #include "daemon/source_opener.h"
+#include "daemon/source_record.h"
 #include "daemon/start_trace.h"
+#include "daemon/stored_descriptors.h"
 #include "daemon/transport.h"
 #include "source/prefetch.h"
 
@@ -24,11 +28,17 @@ namespace erofs_oci {
 /// and the client sees to it that two of one name never interleave (NAME.lock).
 class MountTable {
  public:
-  /// `stored` are transports that the service manager kept from a former life, by stored_name().
+  /// `stored` is what the service manager kept from a former life.
   /// What happens to mounts is told to `tell`; threads that serve them have pulses of `pulses`.
-  MountTable(SourceOpener& opener, ServiceManager& manager, std::map<std::string, UniqueFd> stored,
+  MountTable(SourceOpener& opener, ServiceManager& manager, StoredMounts stored,
              EventSink tell = log_event, Pulses* pulses = nullptr);
   ~MountTable();
+
+  /// Begins to serve again what was stored with all that it takes, each on a thread of its own; what is asked about such a
+  /// mount meanwhile waits. What cannot be served so is left to a client (reattach), with a message. Call once, first.
+  void resume();
+  /// Ends that.
+  void stop_resuming();
 
   struct Opened {
     OpenReply reply;
@@ -36,7 +46,7 @@ class MountTable {
   };
   /// Opens a source; a mount of that name that is served already is left as it is, and described.
   Opened open(OpenInput input, const StageSink& stage);
-  /// Serves an opened mount. Without descriptors, on those that were stored under the generation (fuse).
+  /// Serves an opened mount. Without descriptors, on those that were stored under the generation.
   void serve(const ServeRequest& request, std::vector<UniqueFd> fds);
   void close(const CloseRequest& request);
   /// Fetches all of a served mount to disk, in the caller's time. Throws Error, also where that cannot be.
@@ -56,8 +66,8 @@ class MountTable {
   /// Mounts by the cached layers that they use (LayerKey::file_name()).
   std::multimap<std::string, std::string> cache_users() const;
 
-  /// Ends serving; reads under way get `drain` to be answered, and transports that can go on stay stored.
-  void shut_down(std::chrono::milliseconds drain);
+  /// Ends serving; transports that can go on stay stored, with what they owe.
+  void shut_down();
 
  private:
   struct Mount;
@@ -68,14 +78,15 @@ class MountTable {
   std::unique_ptr<BackgroundPrefetch> start_prefetch(Mount& mount) const;
   std::unique_ptr<StartTrace> start_trace(Mount& mount) const;
   std::optional<OpenReply> describe_served(const std::string& name) const;
+  std::shared_ptr<Mount> make_mount(OpenInput input, const StageSink& stage);
+  void insert(const std::shared_ptr<Mount>& mount);
   void abandon(const std::shared_ptr<Mount>& mount);
-  void check_descriptors(const ServeRequest& request, size_t count) const;
-  std::unique_ptr<Transport> make_transport(Mount& mount, const ServeRequest& request,
-                                            std::vector<UniqueFd> fds);
-  std::unique_ptr<Transport> start_fuse(Mount& mount, const std::string& generation, UniqueFd connection,
-                                        TransportEnded ended);
-  std::unique_ptr<Transport> resume_fuse(Mount& mount, const std::string& generation, TransportEnded ended);
-  bool is_stored(const std::string& generation) const;
+  StoredMount parts_of(const ServeRequest& request, std::vector<UniqueFd> fds);
+  std::unique_ptr<Transport> make_transport(const Mount& mount, TransportKind kind, StoredMount parts) const;
+
+  void resume(const std::string& generation, StoredSource source, const std::stop_token& stop);
+  void wait_until_resumed(const std::string& name) const;
+  std::optional<std::string> kept_generation(const std::string& name) const;
   void forget_stored(const std::string& generation);
 
   SourceOpener& opener_;
@@ -84,7 +95,11 @@ class MountTable {
   Pulses* const pulses_;  // may be null
   mutable Mutex mutex_;
   std::map<std::string, std::shared_ptr<Mount>> mounts_ GUARDED_BY(mutex_);
-  std::map<std::string, UniqueFd> stored_ GUARDED_BY(mutex_);
+  StoredMounts stored_ GUARDED_BY(mutex_);  // of which nobody took over
+  std::map<std::string, std::string> names_ GUARDED_BY(mutex_);  // of those, as far as known, by generation
+  std::set<std::string> resuming_ GUARDED_BY(mutex_);  // names
+  mutable CondVar resumed_;
+  std::vector<std::jthread> resumers_;  // last: they end before the rest goes
 };
 
 }  // namespace erofs_oci

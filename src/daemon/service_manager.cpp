@@ -61,12 +61,16 @@ std::optional<std::chrono::microseconds> ServiceManager::watchdog_period() {
   return std::chrono::microseconds(usec / 2);
 }
 
-void ServiceManager::store(const std::string& name, int fd) const {
-  const std::string text = "FDSTORE=1\nFDPOLL=0\nFDNAME=" + name;
-  const int sent = ::sd_pid_notify_with_fds(0, 0, text.c_str(), &fd, 1);
-  if (sent == 0) return;
-  const int error = sent < 0 ? sent : ::sd_notify_barrier(0, kBarrierTimeoutUsec);
-  if (error < 0) throw system_error(-error, "cannot keep a descriptor with the service manager");
+void ServiceManager::store(const std::map<std::string, int>& fds) const {
+  int result = 0;
+  for (const auto& [name, fd] : fds) {
+    forget(name);
+    const std::string text = "FDSTORE=1\nFDPOLL=0\nFDNAME=" + name;
+    result = ::sd_pid_notify_with_fds(0, 0, text.c_str(), &fd, 1);
+    if (result <= 0) break;
+  }
+  if (result > 0) result = ::sd_notify_barrier(0, kBarrierTimeoutUsec);
+  if (result < 0) throw system_error(-result, "cannot keep descriptors with the service manager");
 }
 
 void ServiceManager::forget(const std::string& name) const {

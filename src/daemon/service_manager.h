@@ -25,9 +25,9 @@ class ServiceManager {
   /// How often watchdog() must be called; nullopt where nobody waits for it.
   static std::optional<std::chrono::microseconds> watchdog_period();
 
-  /// Keeps a copy of `fd` under `name` for our next life; it is there when this returns. A hung-up one stays
-  /// too.
-  void store(const std::string& name, int fd) const;
+  /// Keeps copies of descriptors under their names for our next life, in place of what has that name; they are there when
+  /// this returns. A hung-up one stays too.
+  void store(const std::map<std::string, int>& fds) const;
   void forget(const std::string& name) const;
 };
 

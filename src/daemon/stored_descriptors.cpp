@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/stored_descriptors.h"
 
-#include <optional>
-#include <set>
+#include <poll.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -10,18 +9,7 @@
 namespace erofs_oci {
 namespace {
 
-constexpr const char* kConnection = ".connection";
-constexpr const char* kTable = ".table";
-
-/// The generation that a descriptor is named after; nullopt where it is none of ours.
-std::optional<std::string> generation_of(const std::string& name) {
-  for (const std::string_view suffix : {kConnection, kTable}) {
-    if (!name.ends_with(suffix)) continue;
-    const std::string generation = name.substr(0, name.size() - suffix.size());
-    if (is_generation(generation)) return generation;
-  }
-  return std::nullopt;
-}
+constexpr size_t kGenerationLength = 32;
 
 std::set<std::string> generations_of(const MountStates& states) {
   std::set<std::string> generations;
@@ -31,28 +19,51 @@ std::set<std::string> generations_of(const MountStates& states) {
   return generations;
 }
 
+/// Whether the kernel still holds the other end of the connection.
+bool is_connected(const StoredMount& mount) {
+  const auto connection = mount.find(kStoredConnection);
+  if (connection == mount.end()) return false;
+  pollfd entry{connection->second.get(), 0, 0};
+  return ::poll(&entry, 1, 0) == 0;
+}
+
 }  // namespace
 
-std::string connection_name(const std::string& generation) {
-  return generation + kConnection;
-}
-std::string table_name(const std::string& generation) {
-  return generation + kTable;
+std::string stored_name(const std::string& generation, std::string_view part) {
+  return fmt::format("{}.{}", generation, part);
 }
 
-void drop_unclaimed(std::map<std::string, UniqueFd>& stored, const MountStates& states,
-                    const ServiceManager& manager) try {
+StoredMounts sort_stored(std::map<std::string, UniqueFd> passed, const ServiceManager& manager) {
+  StoredMounts stored;
+  for (auto& [name, fd] : passed) {
+    const std::string generation = name.substr(0, kGenerationLength);
+    if (is_generation(generation) && name.size() > kGenerationLength + 1 && name[kGenerationLength] == '.') {
+      stored[generation].emplace(name.substr(kGenerationLength + 1), std::move(fd));
+      continue;
+    }
+    logf(LogLevel::notice, "{}: a descriptor of this name was kept, by whom is not known; dropping it", name);
+    manager.forget(name);
+  }
+  return stored;
+}
+
+void drop_unclaimed(StoredMounts& stored, const MountStates& states, const ServiceManager& manager) try {
   if (stored.empty()) return;
   const std::set<std::string> claimed = generations_of(states);
   std::erase_if(stored, [&](const auto& entry) {
-    const auto generation = generation_of(entry.first);
-    if (!generation || claimed.contains(*generation)) return false;
-    logf(LogLevel::notice, "{}: was kept for a mount that is no more; dropping it", entry.first);
-    manager.forget(entry.first);
+    const auto& [generation, parts] = entry;
+    if (claimed.contains(generation) || is_connected(parts)) return false;
+    logf(LogLevel::notice, "{} descriptors were kept for a mount that is no more ({}); dropping them",
+         parts.size(), generation);
+    forget(generation, parts, manager);
     return true;
   });
 } catch (const Error& error) {
   logf(LogLevel::warning, "{}; keeping all stored descriptors", error.what());
+}
+
+void forget(const std::string& generation, const StoredMount& parts, const ServiceManager& manager) {
+  for (const auto& [part, fd] : parts) manager.forget(stored_name(generation, part));
 }
 
 }  // namespace erofs_oci

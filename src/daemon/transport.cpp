@@ -2,14 +2,12 @@
 #include "daemon/transport.h"
 
 #include <pthread.h>
-#include <sys/socket.h>
 
 #include <thread>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "fuse/server.h"
-#include "nbd/transmission.h"
 
 namespace erofs_oci {
 namespace {
@@ -28,68 +26,57 @@ std::jthread serving_thread(const char* name, TransportEnded ended, std::functio
   });
 }
 
-std::string describe(nbd::EndReason reason) {
-  switch (reason) {
-    case nbd::EndReason::disconnected:
+std::string describe(nbd::Server::End end) {
+  switch (end) {
+    case nbd::Server::End::disconnected:
       return "the kernel disconnected the device";
-    case nbd::EndReason::peer_closed:
+    case nbd::Server::End::peer_closed:
       return "the kernel closed the connection";
-    case nbd::EndReason::protocol_error:
+    case nbd::Server::End::protocol_error:
       return "the kernel sent what is not a request";
-    case nbd::EndReason::stopped:
+    case nbd::Server::End::stopped:
       return "stopped";
   }
   return "ended";
 }
 
-class NbdTransport : public Transport {
- public:
-  NbdTransport(UniqueFd socket, std::shared_ptr<BlockDevice> device, TransportEnded ended, Pulses* pulses)
-      : transmission_(std::move(socket), std::move(device)),
-        thread_(serving_thread("nbd", std::move(ended), [this, pulses] {
-          return describe(transmission_.run(LoopPulse(pulses, "nbd")));
-        })) {}
-  ~NbdTransport() override { transmission_.stop(); }
-  void stop(std::chrono::milliseconds drain) override { transmission_.stop(drain); }
+std::string describe(fuse::Server::End end) {
+  return end == fuse::Server::End::stopped ? "stopped" : "the kernel closed the connection";
+}
 
- private:
-  nbd::Transmission transmission_;
-  std::jthread thread_;
-};
-
-class FuseTransport : public Transport {
+/// A server, of either kind, and its thread.
+template <typename Server>
+class ServerTransport : public Transport {
  public:
-  FuseTransport(UniqueFd connection, fuse::RequestTable table, std::shared_ptr<BlockDevice> device,
-                TransportEnded ended, Pulses* pulses)
-      : server_(std::move(connection), std::move(device), std::move(table)),
-        thread_(serving_thread("fuse", std::move(ended), [this, pulses] {
-          const auto end = server_.run(LoopPulse(pulses, "fuse"));
-          return std::string(end == fuse::Server::End::stopped ? "stopped" : "the kernel closed the connection");
+  template <typename... Parts>
+  ServerTransport(const char* thread_name, TransportEnded ended, Pulses* pulses, Parts&&... parts)
+      : server_(std::forward<Parts>(parts)...),
+        thread_(serving_thread(thread_name, std::move(ended), [this, thread_name, pulses] {
+          return describe(server_.run(LoopPulse(pulses, thread_name)));
         })) {}
-  ~FuseTransport() override { stop({}); }
-  /// Reads that are still under way stay in the table for the successor.
-  void stop(std::chrono::milliseconds) override {
+  ~ServerTransport() override { stop(); }
+  void stop() override {
     server_.stop();
     if (thread_.joinable()) thread_.join();
   }
 
  private:
-  fuse::Server server_;
+  Server server_;
   std::jthread thread_;
 };
 
 }  // namespace
 
-std::unique_ptr<Transport> serve_nbd(UniqueFd socket, std::shared_ptr<BlockDevice> device,
-                                     TransportEnded ended, Pulses* pulses) {
-  return std::make_unique<NbdTransport>(std::move(socket), std::move(device), std::move(ended), pulses);
+std::unique_ptr<Transport> serve_nbd(nbd::Connection connection, std::shared_ptr<BlockDevice> device,
+                                     TransportEnded ended, ReadGivenUp given_up, Pulses* pulses) {
+  return std::make_unique<ServerTransport<nbd::Server>>("nbd", std::move(ended), pulses, std::move(connection),
+                                                        std::move(device), std::move(given_up));
 }
 
-std::unique_ptr<Transport> serve_fuse(UniqueFd connection, fuse::RequestTable table,
-                                      std::shared_ptr<BlockDevice> device, TransportEnded ended,
-                                      Pulses* pulses) {
-  return std::make_unique<FuseTransport>(std::move(connection), std::move(table), std::move(device),
-                                         std::move(ended), pulses);
+std::unique_ptr<Transport> serve_fuse(UniqueFd connection, RequestTable table, std::shared_ptr<BlockDevice> device,
+                                      TransportEnded ended, ReadGivenUp given_up, Pulses* pulses) {
+  return std::make_unique<ServerTransport<fuse::Server>>("fuse", std::move(ended), pulses, std::move(connection),
+                                                         std::move(device), std::move(table), std::move(given_up));
 }
 
 }  // namespace erofs_oci

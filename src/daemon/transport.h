@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "base/pulse.h"
 #include "base/unique_fd.h"
-#include "fuse/request_table.h"
+#include "handover/request_table.h"
+#include "nbd/server.h"
 #include "source/block_device.h"
 
 namespace erofs_oci {
@@ -18,8 +18,8 @@ namespace erofs_oci {
 class Transport {
  public:
   virtual ~Transport() = default;
-  /// Ends serving soon; reads under way get `drain` to be answered.
-  virtual void stop(std::chrono::milliseconds drain) = 0;
+  /// Ends serving; what is not answered is left to a successor on the same connection, where it can have one.
+  virtual void stop() = 0;
 };
 
 /// Told once, on the serving thread, that nobody will ask any more, and why.
@@ -27,14 +27,16 @@ using TransportEnded = std::function<void(const std::string& how)>;
 
 // The serving threads have pulses of `pulses`, where it is given; it outlives the transport.
 
-/// Serves the kernel's nbd driver on the other end of `socket`.
-std::unique_ptr<Transport> serve_nbd(UniqueFd socket, std::shared_ptr<BlockDevice> device,
-                                     TransportEnded ended, Pulses* pulses = nullptr);
+/// Told of a read that fails because former daemons died of it.
+using ReadGivenUp = std::function<void(ByteRange range)>;
+
+/// Serves the kernel's nbd driver on the other end of the connection's socket; goes on with what a predecessor left.
+std::unique_ptr<Transport> serve_nbd(nbd::Connection connection, std::shared_ptr<BlockDevice> device,
+                                     TransportEnded ended, ReadGivenUp given_up, Pulses* pulses = nullptr);
 
 /// Serves the file of a FUSE connection; `table` holds what a predecessor owed, or nothing.
-std::unique_ptr<Transport> serve_fuse(UniqueFd connection, fuse::RequestTable table,
-                                      std::shared_ptr<BlockDevice> device, TransportEnded ended,
-                                      Pulses* pulses = nullptr);
+std::unique_ptr<Transport> serve_fuse(UniqueFd connection, RequestTable table, std::shared_ptr<BlockDevice> device,
+                                      TransportEnded ended, ReadGivenUp given_up, Pulses* pulses = nullptr);
 
 /// Serves clients of the block protocol, with its handshake, on a listening stream socket; a bounded number
 /// at a time.

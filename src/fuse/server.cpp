@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <sys/uio.h>
 
+#include <cassert>
 #include <climits>
 #include <set>
 
@@ -16,9 +17,6 @@
 
 namespace erofs_oci::fuse {
 namespace {
-
-/// A read is tried once more after each of so many crashes; then it may be their cause and fails.
-constexpr uint32_t kMaxCrashes = 2;
 
 UniqueFd make_wake_fd() {
   UniqueFd fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -50,10 +48,11 @@ Payload joined(const Payload& payload) {
 /// What the receiver and the completions of reads share. Its mutex is never held across I/O.
 class Server::Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(UniqueFd connection, std::shared_ptr<BlockDevice> device, RequestTable table)
+  Session(UniqueFd connection, std::shared_ptr<BlockDevice> device, RequestTable table, GivenUp given_up)
       : connection_(std::move(connection)),
         wake_(make_wake_fd()),
         device_(std::move(device)),
+        given_up_(std::move(given_up)),
         size_bytes_(device_->size_bytes()),
         table_(std::move(table)) {
     set_non_blocking(connection_.get());
@@ -73,6 +72,8 @@ class Server::Session : public std::enable_shared_from_this<Session> {
   void handle_read(const Request& request);
   std::optional<RequestTable::Slot> wait_for_slot(const PendingRead& read) EXCLUDES(mutex_);
   void start_read(RequestTable::Slot slot, const PendingRead& read);
+  void start_suspect() EXCLUDES(mutex_);
+  void read_device(RequestTable::Slot slot, const PendingRead& read);
   void finish_read(RequestTable::Slot slot, uint64_t unique, uint64_t length, ReadResult result)
       EXCLUDES(mutex_);
 
@@ -92,6 +93,7 @@ class Server::Session : public std::enable_shared_from_this<Session> {
   const UniqueFd connection_;
   const UniqueFd wake_;
   const std::shared_ptr<BlockDevice> device_;
+  const GivenUp given_up_;
   const uint64_t size_bytes_;
   RequestTable table_;
   const LoopPulse* pulse_ = nullptr;  // of the thread in run()
@@ -100,6 +102,7 @@ class Server::Session : public std::enable_shared_from_this<Session> {
   CondVar changed_;  // stopping_, writing_, a free slot
   bool stopping_ GUARDED_BY(mutex_) = false;
   unsigned writing_ GUARDED_BY(mutex_) = 0;  // replies to reads that are being written
+  Suspects suspects_ GUARDED_BY(mutex_);
 };
 
 Server::End Server::Session::run(const LoopPulse& pulse) {
@@ -107,7 +110,9 @@ Server::End Server::Session::run(const LoopPulse& pulse) {
   take_over();
   while (!stopping()) {
     pulse.work();
+    start_suspect();
     const MutableBytes buffer = table_.receive_buffer();
+    assert(buffer.size() >= FUSE_MIN_READ_BUFFER);
     const ssize_t count = ::read(connection_.get(), buffer.data(), buffer.size());
     if (count > 0) {
       if (const auto request = parse_request(table_.unhandled())) handle(*request);
@@ -136,7 +141,7 @@ void Server::Session::stop() {
 void Server::Session::take_over() {
   std::set<uint64_t> known;
   for (const auto& [slot, read] : table_.take_over()) {
-    known.insert(read.unique);
+    known.insert(read.id);
     start_read(slot, read);
   }
   // Killed after it had noted a read and before it had marked it handled, the predecessor left it in both
@@ -152,6 +157,8 @@ void Server::Session::wait_for_request() const {
   pollfd fds[] = {{connection_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
   if (::poll(fds, std::size(fds), -1) < 0 && errno != EINTR)
     throw errno_error("waiting for requests from fuse");
+  eventfd_t count;
+  if (fds[1].revents != 0) ::eventfd_read(wake_.get(), &count);
 }
 
 void Server::Session::handle(const Request& request) {
@@ -198,7 +205,7 @@ void Server::Session::handle_open(const Request& request) {
 
 void Server::Session::handle_read(const Request& request) {
   const auto in = body_as<fuse_read_in>(request);
-  const PendingRead read{request.header.unique, {in.offset, in.size}};
+  const PendingRead read{.id = request.header.unique, .range = {in.offset, in.size}};
   const auto slot = wait_for_slot(read);
   if (!slot) return;  // stopping: the successor finds it in the receive buffer
   table_.mark_handled();
@@ -217,11 +224,33 @@ std::optional<RequestTable::Slot> Server::Session::wait_for_slot(const PendingRe
 }
 
 void Server::Session::start_read(RequestTable::Slot slot, const PendingRead& read) {
+  if (read.range.intersect({0, size_bytes_}).empty()) return finish_read(slot, read.id, 0, {});
+  switch (blame(read)) {
+    case Blame::none:
+      return read_device(slot, read);
+    case Blame::guilty:
+      given_up_(read.range);
+      return finish_read(slot, read.id, 0, {EIO, {}});
+    case Blame::suspect:
+      MutexLock lock(mutex_);
+      return suspects_.add({slot, read});
+  }
+}
+
+void Server::Session::start_suspect() {
+  std::optional<RequestTable::Entry> suspect;
+  {
+    MutexLock lock(mutex_);
+    suspect = suspects_.next();
+  }
+  if (suspect) read_device(suspect->first, suspect->second);
+}
+
+void Server::Session::read_device(RequestTable::Slot slot, const PendingRead& read) {
   const ByteRange range = read.range.intersect({0, size_bytes_});
-  if (read.crashes > kMaxCrashes) return finish_read(slot, read.unique, range.length, {EIO, {}});
-  if (range.empty()) return finish_read(slot, read.unique, 0, {});
-  device_->read(range, [self = shared_from_this(), slot, unique = read.unique, range](ReadResult result) {
-    self->finish_read(slot, unique, range.length, std::move(result));
+  table_.mark_started(slot);
+  device_->read(range, [self = shared_from_this(), slot, id = read.id, range](ReadResult result) {
+    self->finish_read(slot, id, range.length, std::move(result));
   });
 }
 
@@ -241,6 +270,7 @@ void Server::Session::finish_read(RequestTable::Slot slot, uint64_t unique, uint
   table_.remove(slot);
   MutexLock lock(mutex_);
   --writing_;
+  if (suspects_.answered(slot)) ::eventfd_write(wake_.get(), 1);  // for the next one
   changed_.notify_all();
 }
 
@@ -271,8 +301,9 @@ int Server::Session::write_reply(uint64_t unique, int errno_value, const Payload
   return count < 0 ? errno : 0;
 }
 
-Server::Server(UniqueFd connection, std::shared_ptr<BlockDevice> device, RequestTable table)
-    : session_(std::make_shared<Session>(std::move(connection), std::move(device), std::move(table))) {}
+Server::Server(UniqueFd connection, std::shared_ptr<BlockDevice> device, RequestTable table, GivenUp given_up)
+    : session_(std::make_shared<Session>(std::move(connection), std::move(device), std::move(table),
+                                         std::move(given_up))) {}
 
 Server::~Server() {
   session_->stop();

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "base/pulse.h"
 #include "base/unique_fd.h"
-#include "fuse/request_table.h"
+#include "handover/request_table.h"
+#include "handover/suspects.h"
 #include "source/block_device.h"
 
 namespace erofs_oci::fuse {
@@ -16,8 +18,11 @@ namespace erofs_oci::fuse {
 /// thread-safe.
 class Server {
  public:
+  /// Told of a read that fails because daemons died of it (Blame::guilty).
+  using GivenUp = std::function<void(ByteRange)>;
+
   /// The device is shared with reads that are still under way when the server is gone.
-  Server(UniqueFd connection, std::shared_ptr<BlockDevice> device, RequestTable table);
+  Server(UniqueFd connection, std::shared_ptr<BlockDevice> device, RequestTable table, GivenUp given_up);
   /// Stops; run() must have returned.
   ~Server();
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/unique_fd.h"
 #include "nbd/kernel_device.h"
@@ -22,23 +23,23 @@ class ConnectedDevice {
   ~ConnectedDevice();
 
   const KernelDevice& device() const { return device_; }
-  /// The socket to serve on.
-  UniqueFd take_server_end() { return std::move(server_end_); }
+  /// What to serve on: a socket, and the reading and the writing end of a pipe for the replies.
+  std::vector<UniqueFd> take_server_fds() { return std::move(server_fds_); }
   /// Keeps the device.
   void release() { netlink_ = nullptr; }
 
  private:
-  ConnectedDevice(Netlink& netlink, UniqueFd server_end, KernelDevice device);
+  ConnectedDevice(Netlink& netlink, std::vector<UniqueFd> server_fds, KernelDevice device);
 
   Netlink* netlink_;  // null: released
-  UniqueFd server_end_;
+  std::vector<UniqueFd> server_fds_;
   KernelDevice device_;
 };
 
-/// Gives device `index`, whose server died, a new connection, and gives the server's end of it. Reads that
-/// wait go on. The caller has shut the old connection down; until the kernel has noticed, this tries again.
+/// Gives device `index`, whose server died, a new connection, and gives what to serve on, as take_server_fds(). Reads that
+/// wait go on. The daemon has shut the old connection down; until the kernel has noticed, this tries again.
 /// Error unavailable after `deadline`, invalid where the device was connected under another identifier.
-UniqueFd reattach(Netlink& netlink, int index, const std::string& identifier,
-                  std::chrono::steady_clock::time_point deadline);
+std::vector<UniqueFd> reattach(Netlink& netlink, int index, const std::string& identifier,
+                               std::chrono::steady_clock::time_point deadline);
 
 }  // namespace erofs_oci::nbd

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
 
-/// Constants of the NBD protocol: proto.md of the NetworkBlockDevice project, and linux/nbd.h for the kernel's part.
+#include "base/byte_range.h"
+#include "base/bytes.h"
+
+/// Constants and headers of the NBD protocol: proto.md of the NetworkBlockDevice project, and linux/nbd.h for the kernel's part.
 /// All integers on the wire are big-endian.
 namespace erofs_oci::nbd {
 
@@ -60,6 +65,22 @@ constexpr uint16_t kReplyError = (1 << 15) + 1;
 
 /// The largest request that is answered with data ("Block size constraints": 32 MiB is what clients may expect).
 constexpr uint32_t kMaxRequest = 32 * 1024 * 1024;
+
+struct Request {
+  uint16_t flags = 0;
+  uint16_t command = 0;
+  uint64_t cookie = 0;
+  ByteRange range;
+};
+
+/// The request in the first kRequestSize bytes of `data`; nullopt where they are none.
+std::optional<Request> parse_request(Bytes data);
+
+/// The errno that answers a request which is not a proper read of the device; 0 for one that is.
+int refusal(const Request& request, uint64_t size_bytes, uint16_t known_flags = 0);
+
+/// The header of a simple reply; the data of a read follows it where `errno_value` is 0.
+std::array<std::byte, kSimpleReplySize> simple_reply(uint64_t cookie, int errno_value);
 
 /// The wire's errno for a Linux one; only these may be sent ("Values", "Error values").
 uint32_t wire_error(int errno_value);

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -25,64 +24,11 @@ using Clock = std::chrono::steady_clock;
 
 }  // namespace
 
-/// Where results of reads arrive. Shared with reads under way, which may outlive the connection.
-class Transmission::Inbox {
- public:
-  struct Result {
-    uint64_t cookie;
-    uint64_t offset;
-    ReadResult result;
-  };
-
-  Inbox() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    if (!wake_) throw errno_error("eventfd");
-  }
-
-  void put(Result result) {
-    {
-      MutexLock lock(mutex_);
-      results_.push_back(std::move(result));
-    }
-    wake();
-  }
-  void stop(Clock::time_point until) {
-    {
-      MutexLock lock(mutex_);
-      stop_at_ = until;
-    }
-    wake();
-  }
-  std::vector<Result> take() {
-    MutexLock lock(mutex_);
-    return std::exchange(results_, {});
-  }
-  std::optional<Clock::time_point> stop_at() {
-    MutexLock lock(mutex_);
-    return stop_at_;
-  }
-  int wake_fd() const { return wake_.get(); }
-  void clear_wake() {
-    uint64_t count;
-    [[maybe_unused]] const ssize_t ignored = ::read(wake_.get(), &count, sizeof count);  // empty is fine
-  }
-
- private:
-  void wake() {
-    const uint64_t one = 1;
-    [[maybe_unused]] const ssize_t ignored = ::write(wake_.get(), &one, sizeof one);  // full is awake
-  }
-
-  const UniqueFd wake_;
-  Mutex mutex_;
-  std::vector<Result> results_ GUARDED_BY(mutex_);
-  std::optional<Clock::time_point> stop_at_ GUARDED_BY(mutex_);
-};
-
 Transmission::Transmission(UniqueFd socket, std::shared_ptr<BlockDevice> device, bool structured_replies)
     : socket_(std::move(socket)),
       device_(std::move(device)),
       structured_replies_(structured_replies),
-      inbox_(std::make_shared<Inbox>()),
+      inbox_(std::make_shared<Inbox<Result>>()),
       input_(kInputSize) {
   const int flags = ::fcntl(socket_.get(), F_GETFL);
   if (flags < 0 || ::fcntl(socket_.get(), F_SETFL, flags | O_NONBLOCK) != 0) throw errno_error("nbd socket");
@@ -90,7 +36,7 @@ Transmission::Transmission(UniqueFd socket, std::shared_ptr<BlockDevice> device,
 
 Transmission::~Transmission() = default;
 
-void Transmission::stop(std::chrono::milliseconds drain) { inbox_->stop(Clock::now() + drain); }
+void Transmission::stop() { inbox_->stop(); }
 
 EndReason Transmission::run(const LoopPulse& pulse) {
   while (!done()) {
@@ -102,9 +48,8 @@ EndReason Transmission::run(const LoopPulse& pulse) {
     take_results();
     if (!send_queued()) break;
   }
-  const EndReason reason = ending_.value_or(EndReason::peer_closed);
-  if (reason != EndReason::stopped) ::shutdown(socket_.get(), SHUT_RDWR);
-  return reason;
+  ::shutdown(socket_.get(), SHUT_RDWR);
+  return ending_.value_or(EndReason::peer_closed);
 }
 
 bool Transmission::done() const { return ending_ && output_.empty() && under_way_ == 0; }
@@ -112,19 +57,9 @@ bool Transmission::done() const { return ending_ && output_.empty() && under_way
 /// Waits for a request, for room for a reply or for a result; true when the socket has something to read.
 bool Transmission::wait_for_work(bool may_receive) {
   int timeout = -1;
-  if (const auto stop_at = inbox_->stop_at()) {
-    if (!ending_) ending_ = EndReason::stopped;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*stop_at - Clock::now()).count();
-    if (left <= 0) {
-      // Whoever still waits is not answered here; a reply that was begun is finished, or the stream would be broken.
-      under_way_ = 0;
-      while (output_.size() > (sent_of_first_ != 0 ? 1u : 0u)) output_.pop_back();
-      if (output_.empty() || Clock::now() > *stop_at + kFinishReply) {
-        output_.clear();
-        return false;
-      }
-    }
-    timeout = static_cast<int>(std::clamp<long long>(left, 100, 1000));
+  if (inbox_->stopping()) {
+    if (stop_now()) return false;
+    timeout = 100;
     may_receive = false;
   }
   std::array<pollfd, 2> events{{{socket_.get(), 0, 0}, {inbox_->wake_fd(), POLLIN, 0}}};
@@ -139,6 +74,17 @@ bool Transmission::wait_for_work(bool may_receive) {
     return false;
   }
   return (events[0].revents & (POLLIN | POLLERR | POLLHUP)) != 0;
+}
+
+/// Drops what is under way; true when the reply that was begun, without which the stream would be broken, is out, or has
+/// had its time.
+bool Transmission::stop_now() {
+  if (!give_up_at_) give_up_at_ = Clock::now() + kFinishReply;
+  ending_ = EndReason::stopped;
+  under_way_ = 0;
+  while (output_.size() > (sent_of_first_ != 0 ? 1u : 0u)) output_.pop_back();
+  if (Clock::now() > *give_up_at_) output_.clear();
+  return output_.empty();
 }
 
 /// Reads what is there and handles each whole request; false when the connection is over.
@@ -163,15 +109,13 @@ size_t Transmission::parse(Bytes data) {
     discard_bytes_ -= skipped;
     used += skipped;
     if (data.size() - used < kRequestSize || ending_) return used;
-    const std::byte* header = data.data() + used;
-    if (load_be<uint32_t>(header) != kRequestMagic) {
+    const auto request = parse_request(data.subspan(used));
+    if (!request) {
       ending_ = EndReason::protocol_error;
       return used;
     }
     used += kRequestSize;
-    const Request request{load_be<uint16_t>(header + 4), load_be<uint16_t>(header + 6), load_be<uint64_t>(header + 8),
-                          {load_be<uint64_t>(header + 16), load_be<uint32_t>(header + 24)}};
-    if (!handle(request)) return used;
+    if (!handle(*request)) return used;
   }
 }
 
@@ -183,31 +127,13 @@ bool Transmission::handle(const Request& request) {
     return false;
   }
   if (command == Command::write) discard_bytes_ = request.range.length;
-  if (const int error = refusal(request); error != 0) {
+  const uint16_t known_flags = structured_replies_ ? kCommandFlagDontFragment : 0;
+  if (const int error = refusal(request, device_->size_bytes(), known_flags); error != 0) {
     queue_error(request.cookie, error);
   } else {
     start_read(request);
   }
   return true;
-}
-
-/// The errno that answers a request which is not a proper read; 0 for one that is.
-int Transmission::refusal(const Request& request) const {
-  switch (static_cast<Command>(request.command)) {
-    case Command::read:
-      break;
-    case Command::write:
-    case Command::trim:
-    case Command::write_zeroes:
-      return EPERM;
-    default:
-      return EINVAL;
-  }
-  const uint16_t known_flags = structured_replies_ ? kCommandFlagDontFragment : 0;
-  if ((request.flags & ~known_flags) != 0) return EINVAL;
-  if (request.range.empty() || request.range.length > kMaxRequest) return EINVAL;
-  if (!request.range.fits_in(device_->size_bytes())) return EINVAL;
-  return 0;
 }
 
 void Transmission::start_read(const Request& request) {
@@ -217,8 +143,8 @@ void Transmission::start_read(const Request& request) {
 }
 
 void Transmission::take_results() {
-  for (Inbox::Result& arrived : inbox_->take()) {
-    if (under_way_ == 0) return;  // the time to drain is over: the peer is told nothing
+  for (Result& arrived : inbox_->take()) {
+    if (under_way_ == 0) return;  // stopped: the peer is told nothing
     --under_way_;
     if (arrived.result.errno_value != 0) {
       queue_error(arrived.cookie, arrived.result.errno_value);
@@ -241,9 +167,8 @@ void Transmission::queue_data(uint64_t cookie, uint64_t offset, Payload payload)
     store_be(reply.header.data() + 16, static_cast<uint32_t>(length + 8));
     store_be(reply.header.data() + 20, offset);
   } else {
-    reply.header.resize(kSimpleReplySize);
-    store_be(reply.header.data(), kSimpleReplyMagic);
-    store_be(reply.header.data() + 8, cookie);
+    const auto header = simple_reply(cookie, 0);
+    reply.header.assign(header.begin(), header.end());
   }
   reply.payload = std::move(payload);
   reply.size = reply.header.size() + length;
@@ -262,10 +187,8 @@ void Transmission::queue_error(uint64_t cookie, int errno_value) {
     store_be(reply.header.data() + 16, kErrorLength);
     store_be(reply.header.data() + 20, wire_error(errno_value));
   } else {
-    reply.header.resize(kSimpleReplySize);
-    store_be(reply.header.data(), kSimpleReplyMagic);
-    store_be(reply.header.data() + 4, wire_error(errno_value));
-    store_be(reply.header.data() + 8, cookie);
+    const auto header = simple_reply(cookie, errno_value);
+    reply.header.assign(header.begin(), header.end());
   }
   reply.size = reply.header.size();
   queue(std::move(reply));

@@ -37,6 +37,7 @@ OpenRequest open_request() {
 
 OpenReply open_reply() {
   return {.generation = kGeneration,
+          .kept = kGeneration,
           .size_bytes = 1 << 20,
           .block_size = 4096,
           .image_digest = kDigest,
@@ -119,6 +120,7 @@ std::string refusal(json object, const json& patch) {
 TEST(Messages, SurviveARoundTripWithAllMembers) {
   expect_round_trip(OpenProgress{"resolving", 1, 2}, {{"stage", "resolving"}, {"done", 1}, {"total", 2}});
   expect_round_trip(open_reply(), {{"generation", kGeneration},
+                                   {"kept", kGeneration},
                                    {"size_bytes", 1048576},
                                    {"block_size", 4096},
                                    {"image_digest", to_string(kDigest)},

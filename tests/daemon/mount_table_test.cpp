@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "daemon/index_build.h"
 #include "daemon/stored_descriptors.h"
+#include "nbd/connection.h"
 
 namespace erofs_oci {
 namespace {
@@ -101,14 +102,97 @@ TEST_F(MountTableTest, CloseDropsWhatWasStoredAndNotClaimed) {
   int ends[2];
   ASSERT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
   const UniqueFd read_end(ends[0]);
-  std::map<std::string, UniqueFd> stored;
-  stored[connection_name(generation)] = UniqueFd(ends[1]);
+  StoredMounts stored;
+  stored[generation].emplace(kStoredConnection, UniqueFd(ends[1]));
   MountTable mounts(opener_, manager_, std::move(stored));
   char byte;
   mounts.close({"tools", random_hex_128()});
   EXPECT_EQ(::read(read_end.get(), &byte, 1), -1) << "it is of another generation";
   mounts.close({"tools", generation});
   EXPECT_EQ(::read(read_end.get(), &byte, 1), 0);
+}
+
+/// A mount over nbd as a former daemon left it with the service manager.
+class ResumeTest : public MountTableTest {
+ protected:
+  OpenInput input() const {
+    OpenInput input;
+    input.definition.name = "tools";
+    input.definition.image = "file:" + kImage;
+    input.definition.mountpoint = "/mnt/tools";
+    input.image = open_file(kImage, O_RDONLY);
+    return input;
+  }
+  StoredMounts stored(OpenReply opened) {
+    SourceRecord record(input());
+    record.set_opened(opened);
+    StoredMount parts = record.to_stored(TransportKind::nbd);
+    const auto& [socket, pipe, table] = *connection_.server;
+    parts.emplace(kStoredConnection, duplicate(socket.get()));
+    parts.emplace(kStoredPipeRead, duplicate(pipe.read_fd()));
+    parts.emplace(kStoredPipeWrite, duplicate(pipe.write_fd()));
+    parts.emplace(kStoredTable, duplicate(table.fd()));
+    StoredMounts mounts;
+    mounts.emplace(kGeneration, std::move(parts));
+    return mounts;
+  }
+  OpenReply reply() {
+    const auto opened = open();
+    opened.abandon();
+    return opened.reply;
+  }
+
+  const std::string kGeneration = std::string(32, 'a');
+  nbd::TestConnection connection_;
+};
+
+TEST_F(ResumeTest, ServesAgainWithoutAClient) {
+  connection_.ask(1, {1024, 512});
+  MountTable mounts(opener_, manager_, stored(reply()));
+  mounts.resume();
+  EXPECT_EQ(connection_.receive_header().error, 0u);
+  std::string expected(512, '\0');
+  pread_exactly(open_file(kImage, O_RDONLY).get(), 1024, {reinterpret_cast<std::byte*>(expected.data()), 512}, kImage);
+  EXPECT_EQ(connection_.receive(512), expected);
+  EXPECT_EQ(mounts.open(input(), [](const OpenProgress&) {}).reply.generation, kGeneration);
+}
+
+TEST_F(ResumeTest, WaitsForAClientWhereTheSourceIsAnother) {
+  OpenReply other = reply();
+  other.size_bytes += 4096;
+  MountTable mounts(opener_, manager_, stored(other));
+  mounts.resume();
+  const auto opened = mounts.open(input(), [](const OpenProgress&) {});
+  EXPECT_FALSE(opened.reply.generation);
+  EXPECT_EQ(opened.reply.kept, kGeneration);
+  connection_.ask(1, {1024, 512});
+  mounts.serve({"tools", kGeneration, TransportKind::nbd, {}}, {});
+  EXPECT_EQ(connection_.receive_header().error, 0u);
+}
+
+TEST_F(ResumeTest, EndsAConnectionThatNobodyCanGoOnWith) {
+  connection_.server->table.set_phase(ReplyPhase::sending);
+  MountTable mounts(opener_, manager_, stored(reply()));
+  mounts.resume();
+  EXPECT_TRUE(connection_.is_closed());
+  EXPECT_FALSE(mounts.open(input(), [](const OpenProgress&) {}).reply.kept);
+  EXPECT_THROW(mounts.serve({"tools", kGeneration, TransportKind::nbd, {}}, {}), Error);
+}
+
+TEST_F(ResumeTest, EndsAConnectionWithoutItsSource) {
+  StoredMounts left = stored(reply());
+  left[kGeneration].erase("source");
+  MountTable mounts(opener_, manager_, std::move(left));
+  mounts.resume();
+  EXPECT_TRUE(connection_.is_closed());
+}
+
+TEST_F(ResumeTest, AShutDownLeavesWhatIsNotAnswered) {
+  MountTable mounts(opener_, manager_, stored(reply()));
+  mounts.resume();
+  mounts.shut_down();
+  connection_.ask(1, {1024, 512});
+  EXPECT_EQ(why_lost(copy_of(*connection_.server)), "");
 }
 
 }  // namespace

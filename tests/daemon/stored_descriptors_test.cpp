@@ -57,52 +57,69 @@ class StoredDescriptorsTest : public ::testing::Test {
     state.definition.mountpoint = "/mnt/tools";
     states_.save(state);
   }
-  void store(const std::string& name) { stored_[name] = open_file("/dev/null", O_RDONLY); }
+  void store(const std::string& generation) {
+    for (const std::string_view part : {kStoredConnection, kStoredTable}) {
+      stored_[generation].emplace(part, open_file("/dev/null", O_RDONLY));
+    }
+  }
   void drop() { drop_unclaimed(stored_, states_, ServiceManager()); }
 
   testing::TemporaryFolder folder_;
   MountStates states_{folder_.path()};
   NotifySocket manager_{folder_ / "notify"};
-  std::map<std::string, UniqueFd> stored_;
+  StoredMounts stored_;
 };
 
-TEST_F(StoredDescriptorsTest, DropsWhatNoStateFileNames) {
-  const std::string mounted(32, 'a');
-  const std::string gone(32, 'b');
-  save_state("tools", mounted);
-  for (const std::string& generation : {mounted, gone}) {
-    store(connection_name(generation));
-    store(table_name(generation));
-  }
-  drop();
-  EXPECT_THAT(stored_, ElementsAre(Key(connection_name(mounted)), Key(table_name(mounted))));
-  EXPECT_THAT(manager_.received(), UnorderedElementsAre("FDSTOREREMOVE=1\nFDNAME=" + connection_name(gone),
-                                                        "FDSTOREREMOVE=1\nFDNAME=" + table_name(gone)));
+const std::string kMounted(32, 'a');
+const std::string kGone(32, 'b');
+
+TEST_F(StoredDescriptorsTest, SortsByGenerationAndForgetsWhatIsNoneOfOurs) {
+  std::map<std::string, UniqueFd> passed;
+  for (const char* name : {"stored", "x.connection"}) passed[name] = open_file("/dev/null", O_RDONLY);
+  passed[stored_name(kMounted, "table")] = open_file("/dev/null", O_RDONLY);
+  passed[stored_name(kMounted, "image")] = open_file("/dev/null", O_RDONLY);
+  const StoredMounts stored = sort_stored(std::move(passed), ServiceManager());
+  ASSERT_THAT(stored, ElementsAre(Key(kMounted)));
+  EXPECT_THAT(stored.at(kMounted), ElementsAre(Key("image"), Key("table")));
+  EXPECT_THAT(manager_.received(),
+              UnorderedElementsAre("FDSTOREREMOVE=1\nFDNAME=stored", "FDSTOREREMOVE=1\nFDNAME=x.connection"));
 }
 
-TEST_F(StoredDescriptorsTest, KeepsWhatIsNoneOfOurs) {
-  store("stored");
-  store("x.connection");
+TEST_F(StoredDescriptorsTest, DropsWhatNoStateFileNames) {
+  save_state("tools", kMounted);
+  store(kMounted);
+  store(kGone);
   drop();
-  EXPECT_THAT(stored_, ElementsAre(Key("stored"), Key("x.connection")));
-  EXPECT_THAT(manager_.received(), IsEmpty());
+  EXPECT_THAT(stored_, ElementsAre(Key(kMounted)));
+  EXPECT_THAT(manager_.received(), UnorderedElementsAre("FDSTOREREMOVE=1\nFDNAME=" + kGone + ".connection",
+                                                        "FDSTOREREMOVE=1\nFDNAME=" + kGone + ".table"));
+}
+
+TEST_F(StoredDescriptorsTest, KeepsWhatTheKernelIsConnectedTo) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  UniqueFd kernel(ends[0]);
+  stored_[kGone].emplace(kStoredConnection, UniqueFd(ends[1]));
+  drop();
+  EXPECT_THAT(stored_, ElementsAre(Key(kGone)));
+  kernel.reset();
+  drop();
+  EXPECT_THAT(stored_, IsEmpty());
 }
 
 TEST_F(StoredDescriptorsTest, KeepsAllWhereAStateFileCannotBeRead) {
-  save_state("tools", std::string(32, 'a'));
+  save_state("tools", kMounted);
   write_file_durably(folder_ / "mounts/other.json", "{", 0644);
-  const std::string name = connection_name(std::string(32, 'b'));
-  store(name);
+  store(kGone);
   drop();
-  EXPECT_THAT(stored_, ElementsAre(Key(name)));
+  EXPECT_THAT(stored_, ElementsAre(Key(kGone)));
 }
 
 TEST_F(StoredDescriptorsTest, KeepsAllWhereTheFolderCannotBeRead) {
   write_file_durably(folder_ / "mounts", "no folder", 0644);
-  const std::string name = connection_name(std::string(32, 'b'));
-  store(name);
+  store(kGone);
   drop();
-  EXPECT_THAT(stored_, ElementsAre(Key(name)));
+  EXPECT_THAT(stored_, ElementsAre(Key(kGone)));
 }
 
 }  // namespace

@@ -86,7 +86,7 @@ class Killer {
       ::_exit(1);
     }
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    Server(UniqueFd(kFirst), std::make_shared<SlowDevice>(content), RequestTable::adopt(UniqueFd(kFirst + 1)))
+    Server(UniqueFd(kFirst), std::make_shared<SlowDevice>(content), RequestTable::adopt(UniqueFd(kFirst + 1)), [](ByteRange) {})
         .run();
     ::_exit(0);
   }

@@ -103,7 +103,7 @@ TEST_F(FuseWireTest, RequestNotedAndStillInTheBufferIsAnsweredOnce) {
   RequestTable table = RequestTable::create();
   const std::string bytes = read_request(2, 0, 100);
   std::ranges::copy(as_bytes(bytes), table.receive_buffer().begin());
-  table.add({.unique = 2, .range = {0, 100}});
+  table.add({.id = 2, .range = {0, 100}});
   start(std::move(table));
   EXPECT_EQ(receive().header.unique, 2u);
   send(read_request(4, 0, 100));
@@ -112,17 +112,32 @@ TEST_F(FuseWireTest, RequestNotedAndStillInTheBufferIsAnsweredOnce) {
 
 TEST_F(FuseWireTest, ReadThatSurvivedThreeCrashesFails) {
   RequestTable table = RequestTable::create();
-  table.add({.unique = 2, .range = {0, 100}, .crashes = 1});
-  table.add({.unique = 4, .range = {0, 100}, .crashes = 2});
+  table.add({.id = 2, .range = {0, 100}, .crashes = 2});
+  table.mark_started(*table.add({.id = 4, .range = {0, 100}, .crashes = 2}));
   start(std::move(table));
+  const Reply failed = receive();
+  EXPECT_EQ(failed.header.unique, 4u);
+  EXPECT_EQ(failed.header.error, -EIO);
   EXPECT_EQ(receive().header.error, 0);
-  EXPECT_EQ(receive().header.error, -EIO);
+}
+
+TEST_F(FuseWireTest, SuspectsAreReadOneAfterTheOther) {
+  RequestTable table = RequestTable::create();
+  for (uint64_t id = 2; id <= 6; id += 2) table.add({.id = id, .range = {0, 100}, .crashes = 2});
+  device_->hold();
+  start(std::move(table));
+  for (uint64_t reads = 1; reads <= 3; ++reads) {
+    device_->wait_for_held(1);
+    EXPECT_EQ(device_->reads(), reads);
+    device_->answer_one();
+    EXPECT_EQ(receive().header.unique, 2 * reads);
+  }
 }
 
 /// A table without a free slot.
 RequestTable full_table() {
   RequestTable table = RequestTable::create();
-  for (uint64_t i = 0; i < RequestTable::kSlots; ++i) table.add({.unique = 2 + 2 * i, .range = {0, 1}});
+  for (uint64_t i = 0; i < RequestTable::kSlots; ++i) table.add({.id = 2 + 2 * i, .range = {0, 1}});
   return table;
 }
 

@@ -36,7 +36,7 @@ inline std::string noise(size_t size_bytes) {
 class RunningServer {
  public:
   RunningServer(UniqueFd connection, std::shared_ptr<BlockDevice> device, RequestTable table)
-      : server_(std::move(connection), std::move(device), std::move(table)),
+      : server_(std::move(connection), std::move(device), std::move(table), [](ByteRange) {}),
         thread_([this] { end_ = server_.run(); }) {}
   ~RunningServer() { stop(); }
 

@@ -13,8 +13,8 @@
 #include "base/file.h"
 #include "fuse/memory_device.h"
 #include "nbd/connected_device.h"
+#include "nbd/connection.h"
 #include "nbd/kernel_device.h"
-#include "nbd/transmission.h"
 
 namespace erofs_oci::nbd {
 namespace {
@@ -36,13 +36,13 @@ std::string noise() {
 }
 
 /// A server that can die.
-class Server {
+class MortalServer {
  public:
-  Server(UniqueFd socket, std::shared_ptr<BlockDevice> device)
-      : control_(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0)),
-        transmission_(std::move(socket), std::move(device)),
-        thread_([this] { transmission_.run(); }) {}
-  ~Server() { die(); }
+  MortalServer(std::vector<UniqueFd> fds, std::shared_ptr<BlockDevice> device)
+      : control_(duplicate(fds[0].get())),
+        server_(new_connection(std::move(fds)), std::move(device), [](ByteRange) {}),
+        thread_([this] { server_.run(); }) {}
+  ~MortalServer() { die(); }
   void die() {
     ::shutdown(control_.get(), SHUT_RDWR);
     if (thread_.joinable()) thread_.join();
@@ -50,7 +50,7 @@ class Server {
 
  private:
   UniqueFd control_;
-  Transmission transmission_;
+  Server server_;
   std::thread thread_;
 };
 
@@ -76,7 +76,7 @@ class NbdKernelTest : public testing::Test {
       throw;
     }
     connected_.emplace(ConnectedDevice::connect(*netlink_, settings()));
-    serve(connected_->take_server_end());
+    serve(connected_->take_server_fds());
     nbd().wait_until_ready(kSize, in(5s));
     nbd().set_queue({.io_timeout = 1s, .read_ahead_bytes = kMiB, .max_request_bytes = kMiB, .requests = 24});
   }
@@ -89,7 +89,7 @@ class NbdKernelTest : public testing::Test {
     return {
         .size_bytes = kSize, .block_size = 4096, .identifier = kIdentifier, .dead_connection_timeout = 1h};
   }
-  void serve(UniqueFd socket) { server_ = std::make_unique<Server>(std::move(socket), memory_); }
+  void serve(std::vector<UniqueFd> fds) { server_ = std::make_unique<MortalServer>(std::move(fds), memory_); }
   void reattach_and_serve() { serve(reattach(*netlink_, nbd().index(), kIdentifier, in(5s))); }
   const KernelDevice& nbd() const { return connected_->device(); }
   std::string attribute(const std::string& name) const {
@@ -109,7 +109,7 @@ class NbdKernelTest : public testing::Test {
   const std::shared_ptr<MemoryDevice> memory_ = std::make_shared<MemoryDevice>(content_);
   std::unique_ptr<Netlink> netlink_;
   std::optional<ConnectedDevice> connected_;
-  std::unique_ptr<Server> server_;
+  std::unique_ptr<MortalServer> server_;
 };
 
 TEST_F(NbdKernelTest, DeviceReadsWhatTheServerHas) {
