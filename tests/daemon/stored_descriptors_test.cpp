@@ -58,9 +58,11 @@ class StoredDescriptorsTest : public ::testing::Test {
     states_.save(state);
   }
   void store(const std::string& generation) {
-    for (const std::string_view part : {kStoredConnection, kStoredTable}) {
-      stored_[generation].emplace(part, open_file("/dev/null", O_RDONLY));
-    }
+    int ends[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    ::close(ends[0]);  // the kernel has let go of it
+    stored_[generation].emplace(kStoredConnection, UniqueFd(ends[1]));
+    stored_[generation].emplace(kStoredTable, open_file("/dev/null", O_RDONLY));
   }
   void drop() { drop_unclaimed(stored_, states_, ServiceManager()); }
 

@@ -182,6 +182,21 @@ define_local() {
   printf '%s\n' 'image = "file:/var/lib/golden.erofs"' "mountpoint = \"/srv/$name\"" "$@" >"/etc/erofs-oci/$name.toml"
 }
 
+# define_large NAME [LINE…]: 48 MiB of noise in large files, as a local image; /var/lib/large.sums tells the files
+define_large() {
+  local name=$1 i
+  shift
+  if [[ ! -f /var/lib/large.erofs ]]; then
+    mkdir -p /var/lib/large
+    for i in {1..12}; do head -c 4M /dev/urandom >"/var/lib/large/$i"; done
+    (cd /var/lib/large && sha256sum -- *) >/var/lib/large.sums
+    mkfs.erofs --quiet /var/lib/large.erofs /var/lib/large
+    rm -r /var/lib/large
+  fi
+  mkdir -p /etc/erofs-oci "/srv/$name"
+  printf '%s\n' 'image = "file:/var/lib/large.erofs"' "mountpoint = \"/srv/$name\"" "$@" >"/etc/erofs-oci/$name.toml"
+}
+
 # set_key NAME KEY VALUE: another value in NAME.toml
 set_key() { sed -i "s|^$2 = .*|$2 = $3|" "/etc/erofs-oci/$1.toml"; }
 
@@ -251,6 +266,35 @@ stop_reader() {
   ok "$(wc -l </run/reader.rounds) rounds read without an error"
 }
 
+# start_checked_reader DIR SUMS: four readers of the files in SUMS, in the background (reader.py)
+checked=/run/checked
+start_checked_reader() {
+  rm -f "$checked".*
+  python3 /host/tests/guest/reader.py "$1" "$2" "$checked" &
+  checked_reader=$!
+  local number
+  for number in {0..3}; do wait_until 60 test -e "$checked.$number"; done
+}
+checked_sum() { jq -s "map(.$1) | add" "$checked".[0-9]; }
+checked_reads_on() { (($(checked_sum bytes) > $1)); } # more than so many bytes are read
+# checked_goes_on SECONDS: something is read from now on, and nothing failed or was wrong
+checked_goes_on() {
+  wait_until "$1" checked_reads_on "$(checked_sum bytes)"
+  [[ $(checked_sum failed) == '[]' ]] || die "reads failed: $(checked_sum failed | head -c 300)"
+  [[ $(checked_sum wrong) == '[]' ]] || die "files are wrong: $(checked_sum wrong | head -c 300)"
+}
+# stop_checked_reader WHAT MILLISECONDS: tells what was seen; the longest pause was below that
+stop_checked_reader() {
+  local longest
+  touch "$checked.stop"
+  wait "$checked_reader"
+  longest=$(jq -s 'map(.longest_ms) | max' "$checked".[0-9])
+  echo "$1: $(checked_sum files) files, $(($(checked_sum bytes) >> 20)) MiB read; $(checked_sum 'failed | length') reads failed, \
+$(checked_sum 'wrong | length') files wrong; longest pause $longest ms"
+  [[ $(checked_sum failed) == '[]' && $(checked_sum wrong) == '[]' ]] || die "$1: a read failed or was wrong"
+  ((longest < $2)) || die "$1: the longest pause was $longest ms, not below $2"
+}
+
 # --- the daemon ---
 
 # use_daemon: what a package's installation does
@@ -260,6 +304,16 @@ use_daemon() {
 daemon_pid() { systemctl show --property MainPID --value erofs-ocid.service; }
 daemon_is_new() { local pid; pid=$(daemon_pid); [[ $pid != 0 && $pid != "$1" ]] && systemctl --quiet is-active erofs-ocid; }
 daemon_descriptors() { find "/proc/$(daemon_pid)/fd" -mindepth 1 | wc -l; }
+# set_daemon LINE…: a drop-in with these lines in [Service]; without any, none
+set_daemon() {
+  local dir=/etc/systemd/system/erofs-ocid.service.d
+  mkdir -p "$dir"
+  rm -f "$dir/test.conf"
+  (($# == 0)) || printf '%s\n' '[Service]' "$@" >"$dir/test.conf"
+  systemctl daemon-reload
+}
+# journal_count WORDS: how many lines of the daemon have them
+journal_count() { journalctl --unit erofs-ocid.service --output cat --grep "$1" 2>/dev/null | grep -c . || true; }
 stored_descriptors() { systemctl show --property NFileDescriptorStore --value erofs-ocid.service; }
 
 # --- the state of the system ---
