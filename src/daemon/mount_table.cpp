@@ -255,7 +255,7 @@ std::unique_ptr<Prefetch> MountTable::prefetch_of_all(Mount& mount, std::optiona
                      human_size(cache->limit_bytes()));
   }
   return std::make_unique<Prefetch>(mount.source.device, coverage->spans(), opener_.loader(),
-                                    PrefetchOptions{.rate = rate});
+                                    PrefetchOptions{.rate = rate, .neighbours = 2});
 }
 
 /// As the definition wants it; null where it wants none, or it cannot be.

@@ -3,12 +3,27 @@
 
 #include <pthread.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "daemon/interruptible_sleep.h"
 
 namespace erofs_oci {
+namespace {
+
+/// In their order but for those that are under way together, of which neighbours are brought together.
+std::vector<SpanPlace> in_windows(std::vector<SpanPlace> places) {
+  for (size_t first = 0; first < places.size(); first += StartTrace::kSpansAtATime) {
+    const auto begin = places.begin() + static_cast<ptrdiff_t>(first);
+    const size_t count = std::min(StartTrace::kSpansAtATime, places.size() - first);
+    std::ranges::sort(begin, begin + static_cast<ptrdiff_t>(count));
+  }
+  return places;
+}
+
+}  // namespace
 
 StartTrace::StartTrace(std::string mount, std::shared_ptr<const MappedDevice> device, const Digest& manifest,
                        Store& store, SpanLoader& loader, std::optional<uint64_t> rate)

@@ -23,6 +23,7 @@ class StartTrace {
   /// So many spans are on their way at a time, which is about what a host takes in parallel, and what is
   /// decoded and written meanwhile.
   static constexpr size_t kSpansAtATime = 8;
+  static constexpr size_t kNeighbours = 4;
 
   /// Of a device that has just been made, whose image has the manifest `manifest`.
   StartTrace(std::string mount, std::shared_ptr<const MappedDevice> device, const Digest& manifest,

@@ -92,9 +92,7 @@ uint64_t Prefetch::run(const std::stop_token& stop, const Progress& progress) {
 }
 
 void Prefetch::pass(const std::stop_token& stop, const Progress& progress) {
-  for (const SpanPlace& place : order_) {
-    if (!has(place)) start(place, stop, progress);
-  }
+  for (size_t i = 0; i < order_.size();) i += has(order_[i]) ? 1 : start_neighbours(i, stop, progress);
   const auto is_under_way = [&] {
     MutexLock lock(under_way_->mutex);
     return under_way_->spans != 0;
@@ -103,32 +101,47 @@ void Prefetch::pass(const std::stop_token& stop, const Progress& progress) {
   wait(Clock::now(), stop, progress);  // what the last ones ended with
 }
 
-void Prefetch::start(const SpanPlace& place, const std::stop_token& stop, const Progress& progress) {
+/// Begins that span and those of the next that lie behind it, by one request; how many.
+size_t Prefetch::start_neighbours(size_t first, const std::stop_token& stop, const Progress& progress) {
+  wait_for_turn(stop, progress);
+  size_t next = first;
+  {
+    SpanLoader::Together together(loader_);
+    while (next < order_.size() && next - first < options_.neighbours &&
+           order_[next] ==
+               SpanPlace{order_[first].stream, order_[first].span + static_cast<uint32_t>(next - first)} &&
+           !has(order_[next]) && start(order_[next], together))
+      ++next;
+  }
+  if (next == first) wait(Clock::now() + kLook, stop, progress);
+  return next - first;
+}
+
+/// False where memory is short.
+bool Prefetch::start(const SpanPlace& place, SpanLoader::Together& together) {
   const auto& stream = device_->streams()[place.stream];
   const auto done = [state = under_way_, store = stream->store, place,
                      bytes = length(place)](const std::optional<Error>& error) {
     state->ended(error, !error && store->has(place.span), bytes);
   };
-  for (;;) {
-    wait_for_turn(stop, progress);
-    {
-      MutexLock lock(under_way_->mutex);
-      ++under_way_->spans;
-    }
-    const auto loaded = [record = device_->record(), place, begin = Clock::now()] {
-      record->note(place, AccessKind::prefetch, begin);
-    };
-    if (loader_.prefetch(stream, place.span, done, loaded)) break;
-    {
-      MutexLock lock(under_way_->mutex);
-      --under_way_->spans;
-    }
-    wait(Clock::now() + kLook, stop, progress);
+  const auto loaded = [record = device_->record(), place, begin = Clock::now()] {
+    record->note(place, AccessKind::prefetch, begin);
+  };
+  {
+    MutexLock lock(under_way_->mutex);
+    ++under_way_->spans;
   }
-  if (!options_.rate) return;
-  const std::chrono::duration<double> cost(static_cast<double>(stream->spans->stored(place.span).length) /
-                                           static_cast<double>(*options_.rate));
-  next_start_ = std::max(next_start_, Clock::now()) + std::chrono::duration_cast<Clock::duration>(cost);
+  if (!loader_.prefetch(stream, place.span, done, loaded, &together)) {
+    MutexLock lock(under_way_->mutex);
+    --under_way_->spans;
+    return false;
+  }
+  if (options_.rate) {
+    const std::chrono::duration<double> cost(static_cast<double>(stream->spans->stored(place.span).length) /
+                                             static_cast<double>(*options_.rate));
+    next_start_ = std::max(next_start_, Clock::now()) + std::chrono::duration_cast<Clock::duration>(cost);
+  }
+  return true;
 }
 
 /// Until another span may be begun.

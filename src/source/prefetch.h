@@ -17,7 +17,8 @@ namespace erofs_oci {
 
 struct PrefetchOptions {
   std::optional<uint64_t> rate;  ///< bytes of blobs a second; none: unlimited
-  size_t spans_at_a_time = 2;
+  size_t spans_at_a_time = 2;    ///< nothing is begun while so many are under way
+  size_t neighbours = 1;         ///< so many may be begun at once, by one request
   /// Nothing is begun while a reader waits for a load, but one span in each of these.
   std::chrono::milliseconds patience{1000};
 };
@@ -47,7 +48,8 @@ class Prefetch {
   struct UnderWay;
 
   void pass(const std::stop_token& stop, const Progress& progress);
-  void start(const SpanPlace& place, const std::stop_token& stop, const Progress& progress);
+  size_t start_neighbours(size_t first, const std::stop_token& stop, const Progress& progress);
+  bool start(const SpanPlace& place, SpanLoader::Together& together);
   void wait_for_turn(const std::stop_token& stop, const Progress& progress);
   void wait(std::chrono::steady_clock::time_point until, const std::stop_token& stop,
             const Progress& progress);

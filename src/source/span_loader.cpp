@@ -175,7 +175,7 @@ void SpanLoader::load_ahead(const std::shared_ptr<const Stream>& stream, size_t 
 }
 
 bool SpanLoader::prefetch(const std::shared_ptr<const Stream>& stream, size_t span, PrefetchDone done,
-                          LoadedAhead loaded) {
+                          LoadedAhead loaded, Together* together) {
   const SpanKey key{stream->id, span};
   SpanRef cached;
   {
@@ -205,7 +205,7 @@ bool SpanLoader::prefetch(const std::shared_ptr<const Stream>& stream, size_t sp
     entry->prefetch.push_back(std::move(done));
     if (!is_first) return true;
   }
-  start(load, std::move(*reservation), nullptr);
+  start(load, std::move(*reservation), together != nullptr ? together->batch_ : nullptr);
   return true;
 }
 

@@ -66,7 +66,7 @@ class SpanLoader {
   /// Brings the span, which its stream's store does not have, there, after all others. False where memory is
   /// short for it now. `done` once it has been handed to the store and its memory can be had again.
   bool prefetch(const std::shared_ptr<const Stream>& stream, size_t span, PrefetchDone done,
-                LoadedAhead loaded = {});
+                LoadedAhead loaded = {}, Together* together = nullptr);
   /// Whether any reader waits for a load.
   bool is_waited_for() const { return waited_for_ != 0; }
   /// Keeps the spans of a stream in memory, until as many calls of drop().

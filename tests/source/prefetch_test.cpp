@@ -124,6 +124,14 @@ TEST_F(PrefetchTest, EndsWhereNothingIsKept) {
   }
 }
 
+TEST_F(PrefetchTest, FetchesNeighboursTogether) {
+  Prefetch prefetch(device_, {{0, 1}, {0, 2}, {0, 3}, {0, 5}, {0, 4}}, loader_,
+                    {.spans_at_a_time = 1, .neighbours = 2});
+  EXPECT_EQ(prefetch.run(stop_.get_token()), 0u);
+  EXPECT_THAT(blob_->offsets(), ElementsAre(kMiB, 2 * kMiB, 3 * kMiB, 5 * kMiB, 4 * kMiB));
+  EXPECT_EQ(blob_->requests, 4);
+}
+
 TEST_F(PrefetchTest, KeepsTheOrderThatItWasGiven) {
   Prefetch prefetch(device_, {{0, 4}, {0, 1}, {0, 2}}, loader_, {.spans_at_a_time = 1});
   EXPECT_EQ(prefetch.run(stop_.get_token()), 0u);
