@@ -52,9 +52,11 @@ void StartTrace::run(const std::stop_token& stop) {
 
 void StartTrace::replay(const Trace& trace, const std::stop_token& stop) {
   if (trace.entries.empty()) return;
-  Prefetch prefetch(
-      device_, spans_of(trace, *device_), loader_,
-      {.rate = rate_, .spans_at_a_time = kSpansAtATime, .patience = std::chrono::milliseconds(0)});
+  Prefetch prefetch(device_, in_windows(spans_of(trace, *device_)), loader_,
+                    {.rate = rate_,
+                     .spans_at_a_time = kSpansAtATime,
+                     .neighbours = kNeighbours,
+                     .patience = std::chrono::milliseconds(0)});
   try {
     prefetch.run(stop);
     logf(LogLevel::info, "{}: prefetch: what earlier starts read is on disk, {}", mount_,
