@@ -86,7 +86,6 @@ reader_goes_on 60
 ok 'the definition is edited and deleted'
 
 stop_reader
-check umount /srv/tools
-wait_until 10 bash -c '[[ $(systemctl is-active erofs-oci@tools) == inactive ]]'
+stop tools
 leftovers
 no_io_errors
