@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A loop that serves and does not get on is found by its pulse, whichever it is.
 #include <gtest/gtest.h>
-#include <sys/socket.h>
 
 #include <future>
 
 #include "base/pulse.h"
 #include "daemon/transport.h"
 #include "http/engine.h"
-#include "nbd/protocol.h"
+#include "nbd/connection.h"
 
 namespace erofs_oci {
 namespace {
@@ -56,14 +55,10 @@ void expect_stuck(const Pulses& pulses, Trap& trap, const char* thread) {
 TEST(Liveness, ANbdLoopThatHangsIsFound) {
   Pulses pulses;
   Trap trap;
-  int ends[2];
-  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-  const UniqueFd kernel(ends[0]);
-  const auto transport = serve_nbd(UniqueFd(ends[1]), std::make_shared<TrappingDevice>(trap), {}, &pulses);
-  std::array<std::byte, nbd::kRequestSize> request{};
-  store_be(request.data(), nbd::kRequestMagic);
-  store_be(request.data() + 24, uint32_t{4096});
-  ASSERT_EQ(::send(kernel.get(), request.data(), request.size(), 0), static_cast<ssize_t>(request.size()));
+  nbd::TestConnection connection;
+  const auto transport =
+      serve_nbd(*std::move(connection.server), std::make_shared<TrappingDevice>(trap), {}, {}, &pulses);
+  connection.ask(1, {0, 4096});
   expect_stuck(pulses, trap, "nbd");
 }
 
