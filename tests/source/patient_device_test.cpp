@@ -140,7 +140,8 @@ TEST_F(PatientDeviceTest, AHurryFailsWhatHangsInTheSource) {
   EXPECT_EQ(patient_->hurry(), 1u);
   run_for(PatientDevice::kHurriedDeadline - seconds(1));
   EXPECT_TRUE(waits(read));
-  run_for(seconds(2));
+  run_for(PatientDevice::kHurriedDeadline + seconds(1));
+  ASSERT_FALSE(waits(read));
   EXPECT_EQ(read.get().errno_value, ETIMEDOUT);
   EXPECT_THAT(changes_, ElementsAre(StartsWith("nothing came")));
   blob_->release();
