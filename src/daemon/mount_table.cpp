@@ -102,6 +102,21 @@ struct MountTable::Mount {
     }
     manager.store(fds);
   }
+  /// After a reload. Whoever dies between the two calls leaves the mount to be handed over by erofs-oci reattach.
+  void keep_policy(const ServiceManager& manager) REQUIRES(mutex) {
+    if (!kind || kept_parts.empty()) return;
+    StoredMount sources = record->to_stored(*kind);
+    std::map<std::string, int> fds;
+    for (const std::string_view part : kPolicyParts) {
+      const std::string name = stored_name(generation, part);
+      manager.forget(name);
+      const auto found = sources.find(part);
+      if (found == sources.end()) continue;
+      fds.emplace(name, found->second.get());
+      kept_parts.emplace(part);
+    }
+    manager.store(fds);
+  }
   void forget_kept(const ServiceManager& manager) REQUIRES(mutex) {
     for (const std::string& part : kept_parts) manager.forget(stored_name(generation, part));
     kept_parts.clear();
@@ -457,6 +472,9 @@ void MountTable::reload(const ReloadRequest& request, const std::optional<regist
   opener_.apply_policy(mount->source, request.definition, credentials);
   mount->definition.io = request.definition.io;
   mount->definition.cache.pin = request.definition.cache.pin;
+  if (!mount->record) return;
+  mount->record->set_policy(request.definition, credentials);
+  mount->keep_policy(manager_);
   logf(LogLevel::info, "{}: took over policy and credentials", request.definition.name);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "config/definition_changes.h"
 #include "control/message_fields.h"
 
 namespace erofs_oci {
@@ -14,8 +15,8 @@ constexpr uint32_t kVersion = 1;
 /// A definition and an authority's certificates, which Open bounds already.
 constexpr uint64_t kMaxRecord = 8 * kMiB;
 
-constexpr std::string_view kSource = "source";
-constexpr std::string_view kCredentials = "credentials";
+constexpr std::string_view kSource = kPolicyParts[0];
+constexpr std::string_view kCredentials = kPolicyParts[1];
 constexpr std::string_view kImage = "image";
 constexpr std::string_view kTarindex = "tarindex";
 constexpr std::string_view kZinfo = "zinfo";
@@ -69,6 +70,12 @@ SourceRecord::SourceRecord(const OpenInput& input) : definition_(input.definitio
     layout_.push_back(name);
   }
   if (input.credentials) files_.emplace(kCredentials, registry::to_memory_file(*input.credentials));
+}
+
+void SourceRecord::set_policy(const Definition& definition, const std::optional<registry::Credentials>& credentials) {
+  definition_ = with_policy_of(definition_, definition);
+  if (const auto old = files_.find(kCredentials); old != files_.end()) files_.erase(old);
+  if (credentials) files_.emplace(kCredentials, registry::to_memory_file(*credentials));
 }
 
 StoredMount SourceRecord::to_stored(TransportKind kind) const {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/digest.h"
 #include "control/messages.h"
@@ -11,6 +13,9 @@
 #include "daemon/stored_descriptors.h"
 
 namespace erofs_oci {
+
+/// The parts of a record that a reload changes.
+constexpr std::array<std::string_view, 2> kPolicyParts{"source", "credentials"};
 
 /// All that a mount's source is opened from again in the daemon's next life, without client, registry, or the
 /// files that the definition names: descriptors for the service manager to keep. Move-only.
@@ -21,6 +26,9 @@ class SourceRecord {
 
   /// What the source turned out to be, which it must be again.
   void set_opened(const OpenReply& opened) { opened_ = opened; }
+
+  /// Takes over a reload.
+  void set_policy(const Definition& definition, const std::optional<registry::Credentials>& credentials);
 
   /// The parts to keep, for `kind` of transport.
   StoredMount to_stored(TransportKind kind) const;

@@ -32,6 +32,10 @@ check systemctl reload "$(unit tools)"
 drop_caches
 golden_check /srv/tools
 ok 'reload has it go on with the new one'
+check systemctl restart erofs-ocid
+drop_caches
+golden_check /srv/tools
+ok 'and so has the next daemon'
 jq -e '.definition.io.deadline == "17s"' /run/erofs-oci/mounts/tools.json >/dev/null ||
   die "the state says $(jq -c .definition.io /run/erofs-oci/mounts/tools.json)"
 ! grep -rl second /run/erofs-oci /var/lib/erofs-oci || die 'the password is on disk'
