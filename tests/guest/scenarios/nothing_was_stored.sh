@@ -6,10 +6,11 @@
 # timeout: 600
 . /host/tests/guest/lib.sh
 
-rounds=$(rounds 3)
+rounds=$(rounds 1)
 use_daemon
 define_large large 'transport = "nbd"'
 start large
+io_timeout=$(cat "/sys/block/nbd$(jq .nbd_index /run/erofs-oci/mounts/large.json)/queue/io_timeout")
 start_checked_reader /srv/large /var/lib/large.sums
 
 # A stop empties the store.
@@ -33,7 +34,7 @@ for ((round = 1; round <= rounds; ++round)); do
 done
 checked_goes_on 60
 (($(journal_count 'goes on over') == 0)) || die 'something was stored'
-stop_checked_reader "$((rounds + 2)) lives without a store" 7000 # io_timeout and 2 s
+stop_checked_reader "$((rounds + 2)) lives without a store" "$((io_timeout + 2000))"
 set_daemon
 stop large
 leftovers
