@@ -17,6 +17,8 @@ using nlohmann::json;
 
 constexpr std::chrono::seconds kConnectLimit{10};
 constexpr std::chrono::seconds kCallLimit{30};
+/// The service manager, which keeps the descriptors, may be busy with the starts of many mounts.
+constexpr std::chrono::seconds kServeLimit{90};
 /// Where nothing happens, nothing is told.
 constexpr std::chrono::hours kMonitorSilence{24 * 365};
 /// An unmount works without the daemon, and somebody waits for it.
@@ -161,7 +163,7 @@ AccessesReply DaemonClient::accesses(const std::string& name) {
 void DaemonClient::serve(const ServeRequest& request, const std::vector<UniqueFd>& fds) {
   std::vector<int> numbers;
   for (const UniqueFd& fd : fds) numbers.push_back(fd.get());
-  client_.call("Serve", to_json(request), numbers, deadline_in(kCallLimit));
+  client_.call("Serve", to_json(request), numbers, deadline_in(kServeLimit));
 }
 
 void DaemonClient::close(const std::string& name, const std::optional<std::string>& generation) {

@@ -54,6 +54,7 @@ class OnFailure {
 
 /// What would be refused after all the network's work had been done.
 void check_mountpoint(const Definition& definition) {
+  Mountpoint::open(definition.mountpoint);
   const auto there = find_mount(definition.mountpoint);
   if (there && there->type != "autofs") {  // an automount waits there for just this mount
     throw make_error(ErrorKind::busy, "{}: something is mounted there already", definition.mountpoint.native());

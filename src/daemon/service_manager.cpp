@@ -13,7 +13,7 @@ namespace erofs_oci {
 namespace {
 
 /// How long the manager may take to empty its queue of messages.
-constexpr uint64_t kBarrierTimeoutUsec = 5'000'000;
+constexpr uint64_t kBarrierTimeoutUsec = 60'000'000;
 
 void notify(const std::string& text) {
   ::sd_notify(0, text.c_str());

@@ -102,7 +102,7 @@ class Server::Session : public std::enable_shared_from_this<Session> {
   CondVar changed_;  // stopping_, writing_, a free slot
   bool stopping_ GUARDED_BY(mutex_) = false;
   unsigned writing_ GUARDED_BY(mutex_) = 0;  // replies to reads that are being written
-  Suspects suspects_ GUARDED_BY(mutex_);
+  Suspects suspects_ GUARDED_BY(mutex_){wake_.get()};
 };
 
 Server::End Server::Session::run(const LoopPulse& pulse) {

@@ -10,28 +10,26 @@ namespace erofs_oci {
 
 /// Reads that were pending in more than one crash. One of them may be the cause and is to fail in the end; so
 /// that the others do not fail with it, they are started one after the other, each when the one before it is
-/// answered: the next crash is put down to one alone. One thread at a time.
+/// answered: the next crash is put down to one alone. As a crash takes the whole process with it, whatever
+/// its mounts, one is under way in the process. One thread at a time, but for other objects.
 class Suspects {
  public:
+  /// `wake_fd`, an eventfd that outlives this, is written when it may be next()'s turn.
+  explicit Suspects(int wake_fd) : wake_fd_(wake_fd) {}
+  ~Suspects();
+  Suspects(const Suspects&) = delete;
+  Suspects& operator=(const Suspects&) = delete;
+
   void add(const RequestTable::Entry& entry) { waiting_.push_back(entry); }
 
   /// The one to start now; nullopt where there is none, or one is under way.
-  std::optional<RequestTable::Entry> next() {
-    if (under_way_ || waiting_.empty()) return std::nullopt;
-    const RequestTable::Entry entry = waiting_.front();
-    waiting_.pop_front();
-    under_way_ = entry.first;
-    return entry;
-  }
+  std::optional<RequestTable::Entry> next();
 
   /// True where `slot` was the one under way.
-  bool answered(RequestTable::Slot slot) {
-    if (under_way_ != slot) return false;
-    under_way_.reset();
-    return true;
-  }
+  bool answered(RequestTable::Slot slot);
 
  private:
+  const int wake_fd_;
   std::deque<RequestTable::Entry> waiting_;
   std::optional<RequestTable::Slot> under_way_;
 };

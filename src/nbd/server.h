@@ -89,7 +89,7 @@ class Server {
   const std::shared_ptr<BlockDevice> device_;
   const GivenUp given_up_;
   const std::shared_ptr<Inbox<Result>> inbox_;
-  Suspects suspects_;
+  Suspects suspects_{inbox_->wake_fd()};
   size_t owed_ = 0;           // slots in use
   std::deque<Reply> output_;  // of which nothing is sent
   uint64_t output_bytes_ = 0;

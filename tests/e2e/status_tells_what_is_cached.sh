@@ -35,7 +35,12 @@ stop_service() {
 sums() { (cd "$T/mnt" && find . -type f -print0 | sort -z | xargs -0 sha256sum); }
 cached() { "$BIN/erofs-oci" status --json | jq -r ".mounts[0].cache.$1"; }
 
+# The build of the index would keep all of it.
+sed -i "s/pin = true/enabled = false/" "/etc/erofs-oci/$name.toml"
 start_service
+"$BIN/erofs-oci" mount "$name" >"$T/mount.out" 2>"$T/mount.err"
+"$BIN/erofs-oci" umount "$name"
+cp "$T/$name.toml" "/etc/erofs-oci/$name.toml"
 "$BIN/erofs-oci" mount "$name" >"$T/mount.out" 2>"$T/mount.err"
 [[ $(cached state) == metadata ]] || die "cache: $("$BIN/erofs-oci" status --json)"
 "$BIN/erofs-oci" status | grep -q ' metadata ' || die "$("$BIN/erofs-oci" status)"

@@ -46,6 +46,11 @@ class FakeBlob : public RangeReader {
     }
   }
 
+  /// Reads that are held at the moment.
+  size_t waiting() const {
+    MutexLock lock(mutex_);
+    return waiting_.size();
+  }
   /// Of the reads, in their order.
   std::vector<uint64_t> offsets() const {
     MutexLock lock(mutex_);

@@ -54,7 +54,7 @@ class GroupLoaderTest : public ::testing::Test {
     return result.span && as_text(result.span->bytes()) == layer().tar.substr(place.offset, place.length);
   }
   void wait_for_reads() const {
-    while (blob_->reads == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    while (blob_->waiting() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   static void wait_until_kept(const FakeStore& store, size_t spans) {
     for (size_t span = 0; span < spans; ++span)
