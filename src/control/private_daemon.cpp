@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/ioprio.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
@@ -35,6 +34,9 @@ namespace fs = std::filesystem;
 constexpr std::chrono::seconds kStartLimit{10};
 constexpr std::chrono::seconds kStopLimit{10};
 constexpr int kBackgroundNice = 19;
+/// ioprio_set(2): IOPRIO_WHO_PROCESS, and the idle class. Of <linux/ioprio.h>, which some kernels' headers have in C only.
+constexpr int kIoPriorityOfProcess = 1;
+constexpr int kIdleIoPriority = 3 << 13;
 
 constexpr const char* kFolderName = "erofs-oci-run.";
 constexpr const char* kLockName = "lock";
@@ -141,7 +143,7 @@ template <size_t N>
 /// Where a sandbox forbids it, it is not done: the daemon's own threads lose a little time then.
 void yield_to_others() {
   ::setpriority(PRIO_PROCESS, 0, kBackgroundNice);
-  ::syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
+  ::syscall(SYS_ioprio_set, kIoPriorityOfProcess, 0, kIdleIoPriority);
   const int file = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
   if (file >= 0 && ::write(file, "500", 3) < 0) {
   }
