@@ -48,7 +48,7 @@ std::vector<Setting<DaemonSettings>> make_settings() {
           "The most that all cached data may take up on disk"),
       key<SizeCodec<kMinMemory, kMaxMemory>, &S::memory_limit>("memory_limit", "64MiB",
           "The most data that is held in memory, for all mounts together"),
-      key<NumberCodec<1, kMaxConnections>, &S::connections_per_host>("connections_per_host", "6",
+      key<NumberCodec<1, kMaxConnections>, &S::connections_per_host>("connections_per_host", "16",
           "The most connections to one host"),
       key<NumberCodec<1, kMaxWorkers>, &S::workers>("workers", "one a core",
           "How many threads decompress"),

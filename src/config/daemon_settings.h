@@ -19,7 +19,7 @@ struct DaemonSettings {
   std::filesystem::path cache_dir = "/var/cache/erofs-oci";
   uint64_t cache_limit = 10ull << 30;   ///< bytes on disk
   uint64_t memory_limit = 64ull << 20;  ///< bytes of cached and in-flight spans and replies
-  uint32_t connections_per_host = 6;
+  uint32_t connections_per_host = 16;
   std::optional<uint32_t> workers;  ///< threads that inflate; none: one a core
   LogLevel log_level = LogLevel::info;
 };

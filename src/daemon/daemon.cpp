@@ -188,7 +188,7 @@ int run_daemon(const DaemonOptions& options) {
   StoredMounts stored = sort_stored(std::move(passed), manager);
   drop_unclaimed(stored, MountStates(), manager);
   Pulses pulses;
-  MemoryBound memory(settings.memory_limit);
+  MemoryBound memory(MemoryBound::limit_within(settings.memory_limit));
   WorkerPool workers(settings.workers.value_or(std::max(1u, std::thread::hardware_concurrency())), &pulses);
   SpanLoader loader(memory, workers);
   // Behind the loader, whose loads may be writing to it when they end; before what opens layers.

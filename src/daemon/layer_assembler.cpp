@@ -85,7 +85,7 @@ DeviceParts LayerAssembler::assemble_image(const OpenInput& input, const SingleL
                      layer.blob->name(), to_string(layer.format));
   }
   DeviceParts parts;
-  parts.map = ExtentMap({{0, spans->stream_size(), 0, 0}});
+  parts.map = share(ExtentMap({{0, 0, spans->stream_size(), 0}}));
   parts.streams = {stream(input, layer, index, std::move(spans))};
   return parts;
 }
@@ -96,8 +96,8 @@ DeviceParts LayerAssembler::assemble_tarindex(const OpenInput& input, const Sing
   const Tarindex tarindex = open_tarindex(index.tarindex->file.get(), index.tarindex_name);
   auto spans = archive_spans(layer, index, tarindex.archive_size);
   DeviceParts parts;
-  parts.map = ExtentMap(
-      {{0, tarindex.metadata_size, 0, kMetadata}, {tarindex.metadata_size, spans->stream_size(), 0, 0}});
+  parts.map = share(ExtentMap(
+      {{0, 0, tarindex.metadata_size, kMetadata}, {tarindex.metadata_size, 0, spans->stream_size(), 0}}));
   parts.metadata = duplicate(index.tarindex->file.get());
   parts.metadata_name = index.tarindex_name;
   parts.streams = {stream(input, layer, index, std::move(spans))};
@@ -161,7 +161,7 @@ uint64_t LayerAssembler::measure(const SingleLayer& layer, const Zinfo& zinfo) {
 
 /// The block size of the filesystem on the device; refuses what is none, or longer than the bytes there are.
 uint32_t LayerAssembler::check_super(const SingleLayer& layer, const DeviceParts& parts) {
-  const Extent& first = parts.map.extents().front();
+  const Extent& first = parts.map->extents().front();
   std::vector<std::byte> start(std::min(erofs::kSuperBytes, first.length));
   if (first.target == kMetadata) {
     pread_exactly(parts.metadata.get(), 0, start, parts.metadata_name);
@@ -169,9 +169,9 @@ uint32_t LayerAssembler::check_super(const SingleLayer& layer, const DeviceParts
     start = read_stream(loader_, parts.streams[0], {0, start.size()});
   }
   const auto super = erofs::parse_super(start, layer.blob->name());
-  if (super.size_bytes > parts.map.end()) {
+  if (super.size_bytes > parts.map->end()) {
     throw make_error(ErrorKind::corrupt, "{} is cut short: its EROFS image has {} bytes, {} are there",
-                     layer.blob->name(), super.size_bytes, parts.map.end());
+                     layer.blob->name(), super.size_bytes, parts.map->end());
   }
   return super.block_size < 4096 ? 512 : 4096;
 }

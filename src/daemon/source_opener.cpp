@@ -34,14 +34,6 @@ bool needs_index(const Definition& definition, const Image& image) {
   return image.layers()[number.value_or(0)].format() != LayerFormat::erofs;
 }
 
-ExtentMap map_of(const ImageIndex& index) {
-  std::vector<Extent> extents{{0, index.metadata().size, index.metadata().offset, kMetadata}};
-  extents.reserve(index.extents().size() + 1);
-  for (const IndexedExtent& extent : index.extents())
-    extents.push_back({extent.device_offset, extent.length, extent.stream_offset, extent.layer});
-  return ExtentMap(std::move(extents));
-}
-
 /// The layers of the image that the index is of; refuses one that is of others.
 std::vector<size_t> indexed_layers(const ImageIndex& index, const Image& image, const IndexKey& key) {
   std::vector<size_t> numbers;
@@ -147,7 +139,7 @@ OpenedSource SourceOpener::open_indexed(const OpenInput& input, Image& image, co
   opened.integrity = Integrity::verified;
   DeviceParts parts;
   parts.name = input.definition.name;
-  parts.map = map_of(*index);
+  parts.map = {index, &index->map()};
   parts.metadata = duplicate(index->file());
   parts.metadata_name = index->name();
   const bool is_remote = parse_image_source(input.definition.image).kind == ImageKind::registry;

@@ -177,8 +177,19 @@ std::shared_ptr<const ImageIndex> Store::find_index(const IndexKey& key) {
   const fs::path path = index_path(key);
   auto file = try_open_file(path, O_RDONLY);
   if (!file) return nullptr;
+  const struct stat now = stat_fd(file->get(), path.native());
+  {
+    MutexLock lock(mutex_);
+    std::erase_if(shared_, [](const auto& entry) { return entry.second.index.expired(); });
+    const auto found = shared_.find(path);
+    if (found != shared_.end() && found->second.device == now.st_dev && found->second.inode == now.st_ino)
+      if (auto index = found->second.index.lock()) return index;
+  }
   try {
-    return std::make_shared<const ImageIndex>(std::move(*file), path.native());
+    auto index = std::make_shared<const ImageIndex>(std::move(*file), path.native());
+    MutexLock lock(mutex_);
+    shared_[path] = {now.st_dev, now.st_ino, index};
+    return index;
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::unsupported) throw;
     logf(LogLevel::warning, "{}; removing it", error.what());

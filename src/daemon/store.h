@@ -3,11 +3,13 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "base/digest.h"
+#include "base/mutex.h"
 #include "base/unique_fd.h"
 #include "index/image_index.h"
 #include "source/trace.h"
@@ -70,8 +72,8 @@ class Store {
   bool has_any_index(const Digest& manifest) const;
   /// Of the file; 0 where there is none.
   uint64_t index_size(const IndexKey& key) const;
-  /// The index, verified; nullopt where there is none. A damaged one is removed, with a message: it can be
-  /// built again.
+  /// The index, verified as it is opened; null where there is none. As long as anybody has it open, others share that
+  /// one. A damaged one is removed, with a message: it can be built again. Thread-safe.
   std::shared_ptr<const ImageIndex> find_index(const IndexKey& key);
   /// Has `write` fill an empty file, which then becomes the index of `key`, whole or not at all.
   void make_index(const IndexKey& key, const std::function<void(int file, const std::string& name)>& write);
@@ -95,7 +97,16 @@ class Store {
   std::filesystem::path trace_path(const Digest& manifest, const Digest& device) const;
   std::filesystem::path binding_path(const std::string& mount) const;
 
+  /// A file that was opened, by which another of the same name is told from it.
+  struct SharedIndex {
+    uint64_t device;
+    uint64_t inode;
+    std::weak_ptr<const ImageIndex> index;
+  };
+
   std::filesystem::path root_;
+  Mutex mutex_;
+  std::map<std::filesystem::path, SharedIndex> shared_ GUARDED_BY(mutex_);
 };
 
 /// SHA-256 of a whole file.

@@ -22,7 +22,7 @@ class Loop;
 class Suspension;
 
 struct EngineSettings {
-  unsigned transfers_per_host = 8;  ///< at a time; over HTTP/2 they share connections
+  unsigned transfers_per_host = 16;  ///< at a time; over HTTP/2 they share connections
   unsigned transfers_total = 64;
   std::string user_agent = "erofs-oci/" EROFS_OCI_VERSION;
   Pulses* pulses = nullptr;  ///< where the transfer thread has one; they outlive the engine

@@ -161,12 +161,12 @@ Bytes bytes_of(const T& value) {
   return {reinterpret_cast<const std::byte*>(&value), sizeof value};
 }
 
-void write_extents(IndexWriter& writer, const std::vector<IndexedExtent>& extents, uint64_t data_begin) {
+void write_extents(IndexWriter& writer, const std::vector<Extent>& extents, uint64_t data_begin) {
   std::vector<format::Extent> entries;
   entries.reserve(extents.size());
-  for (const IndexedExtent& extent : extents) {
-    entries.push_back({data_begin + extent.device_offset, extent.stream_offset,
-                       extent.length | static_cast<uint64_t>(extent.layer) << format::kLengthBits});
+  for (const Extent& extent : extents) {
+    entries.push_back({data_begin + extent.device_offset, extent.target_offset,
+                       extent.length | uint64_t{extent.target} << format::kLengthBits});
   }
   writer.write(std::as_bytes(std::span(entries)));
 }

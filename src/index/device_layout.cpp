@@ -45,7 +45,10 @@ void place_file(erofs::Node& node, uint32_t layer, DeviceLayout& layout, uint64_
   node.address = layout.data_size;
   for (erofs::FileData& data : node.data) {
     const uint64_t device_offset = node.address + data.file_offset;
-    layout.extents.push_back({device_offset, data.address, data.length, layer});
+    layout.extents.push_back({.device_offset = device_offset,
+                              .target_offset = data.address,
+                              .length = data.length,
+                              .target = layer});
     data.address = device_offset;
   }
   const uint64_t left = kMaxBlocks * block_size - layout.data_size;

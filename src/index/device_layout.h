@@ -12,7 +12,7 @@ namespace erofs_oci {
 /// Where the files of a merged image lie in its data area.
 struct DeviceLayout {
   uint64_t data_size = 0;              ///< whole blocks
-  std::vector<IndexedExtent> extents;  ///< device offsets count from the start of the data area
+  std::vector<Extent> extents;  ///< device offsets count from the start of the data area
 };
 
 /// Gives each regular file that the tree reaches blocks of its own, in the order in which the layers hold

@@ -132,21 +132,24 @@ void ImageIndex::read_identity(const Part& part) {
 
 void ImageIndex::read_extents(const Part& part) {
   const auto bytes = read_table<format::Extent>(part, "extents");
-  extents_.reserve(bytes.size() / sizeof(format::Extent));
+  std::vector<Extent> extents;
+  extents.reserve(1 + bytes.size() / sizeof(format::Extent));
+  extents.push_back({.device_offset = 0, .target_offset = metadata_.offset, .length = metadata_.size, .target = kMetadata});
   uint64_t end = metadata_.size;
   for (const auto& entry : entries_of<format::Extent>(bytes)) {
-    const IndexedExtent extent{.device_offset = entry.device_offset,
-                               .stream_offset = entry.stream_offset,
-                               .length = entry.length_and_layer & format::kMaxLength,
-                               .layer = static_cast<uint32_t>(entry.length_and_layer >> format::kLengthBits)};
-    if (extent.layer >= identity_.layers.size() || extent.length == 0 || extent.device_offset < end ||
+    const Extent extent{.device_offset = entry.device_offset,
+                        .target_offset = entry.stream_offset,
+                        .length = entry.length_and_layer & format::kMaxLength,
+                        .target = static_cast<uint32_t>(entry.length_and_layer >> format::kLengthBits)};
+    if (extent.target >= identity_.layers.size() || extent.length == 0 || extent.device_offset < end ||
         extent.device_offset > INT64_MAX - extent.length ||
-        !ByteRange{extent.stream_offset, extent.length}.fits_in(identity_.layers[extent.layer].stream_size)) {
+        !extent.target_range().fits_in(identity_.layers[extent.target].stream_size)) {
       corrupt("an extent is out of place");
     }
-    end = extent.device_offset + extent.length;
-    extents_.push_back(extent);
+    end = extent.device_end();
+    extents.push_back(extent);
   }
+  map_ = ExtentMap(std::move(extents));
 }
 
 void ImageIndex::read_spans(const Part& part, size_t layer) {

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/digest.h"
 #include "base/unique_fd.h"
+#include "index/extent_map.h"
 #include "index/layer_scan.h"
 
 namespace erofs_oci {
@@ -29,14 +31,6 @@ struct IndexIdentity {
   std::optional<uint32_t> layer;   ///< the only layer that was taken
   uint64_t span_size = 0;
   std::vector<IndexedLayer> layers;  ///< those that are merged, lowest first
-};
-
-/// Device bytes that lie in a layer's stream.
-struct IndexedExtent {
-  uint64_t device_offset = 0;
-  uint64_t stream_offset = 0;
-  uint64_t length = 0;
-  uint32_t layer = 0;
 };
 
 /// As JSON, the way an index holds it. from: Error corrupt.
@@ -63,7 +57,10 @@ class ImageIndex {
   int file() const { return file_.get(); }
   const std::string& name() const { return name_; }
   const Part& metadata() const { return metadata_; }
-  const std::vector<IndexedExtent>& extents() const { return extents_; }
+  /// The device: its metadata, in this file, then what lies in layers' streams.
+  const ExtentMap& map() const { return map_; }
+  /// The latter.
+  std::span<const Extent> extents() const { return std::span(map_.extents()).subspan(1); }
   const std::vector<ScannedSpan>& spans(size_t layer) const { return spans_[layer]; }
   /// SHA-256 of the table of a layer's spans: equal layers that were cut alike have it in common, whatever the image.
   const Digest& spans_digest(size_t layer) const { return spans_digests_[layer]; }
@@ -89,7 +86,7 @@ class ImageIndex {
   Digest digest_;
   IndexIdentity identity_;
   Part metadata_;
-  std::vector<IndexedExtent> extents_;
+  ExtentMap map_{{}};
   std::vector<std::vector<ScannedSpan>> spans_;
   std::vector<Digest> spans_digests_;
   std::vector<Part> windows_;

@@ -14,6 +14,19 @@ Buffer::Buffer(size_t size, size_t capacity) : size_(size), capacity_(std::max(s
   void* pages = ::mmap(nullptr, capacity_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (pages == MAP_FAILED) throw errno_error("cannot allocate {} bytes", capacity_);
   data_ = static_cast<std::byte*>(pages);
+#ifdef MADV_POPULATE_WRITE
+  // All of it will be written: by one call for less than half of what a fault a page takes. Kernels before 5.14
+  // cannot, and then pages come by faults.
+  ::madvise(data_, size_, MADV_POPULATE_WRITE);
+#endif
+}
+
+void Buffer::reshape(size_t capacity) {
+  void* pages = ::mremap(data_, capacity_, capacity, MREMAP_MAYMOVE);
+  if (pages == MAP_FAILED) throw errno_error("cannot allocate {} bytes", capacity);
+  data_ = static_cast<std::byte*>(pages);
+  capacity_ = capacity;
+  size_ = std::min(size_, capacity);
 }
 
 Buffer::Buffer(Buffer&& other) noexcept

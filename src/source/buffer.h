@@ -26,6 +26,8 @@ class Buffer {
   size_t capacity() const { return capacity_; }
   /// `size` must not exceed the capacity. The content stays.
   void resize(size_t size) { size_ = size; }
+  /// Has `capacity` bytes of pages from now on, those that it had first; of any content. Throws Error.
+  void reshape(size_t capacity);
   explicit operator bool() const { return data_ != nullptr; }
 
  private:

@@ -21,19 +21,31 @@ size_t rounded(size_t size) {
 
 Buffer BufferPool::take(size_t size) {
   const size_t capacity = rounded(size);
+  Buffer idle;
   {
     MutexLock lock(mutex_);
-    const auto last = std::find_if(idle_.rbegin(), idle_.rend(),
-                                   [&](const Buffer& buffer) { return buffer.capacity() == capacity; });
-    if (last != idle_.rend()) {
-      Buffer buffer = std::move(*last);
-      idle_.erase(std::next(last).base());
-      idle_bytes_ -= capacity;
-      buffer.resize(size);
-      return buffer;
-    }
+    idle = take_idle(capacity);
   }
-  return Buffer(size, capacity);
+  if (!idle) return Buffer(size, capacity);
+  if (idle.capacity() != capacity) idle.reshape(capacity);
+  idle.resize(size);
+  return idle;
+}
+
+/// The one that differs the least from that capacity, and less than by half of it; an empty one where there is none. The
+/// last that came of several, which the processor's caches may still hold.
+Buffer BufferPool::take_idle(size_t capacity) {
+  const auto difference = [&](const Buffer& buffer) {
+    return std::max(buffer.capacity(), capacity) - std::min(buffer.capacity(), capacity);
+  };
+  const auto nearest = std::min_element(idle_.rbegin(), idle_.rend(), [&](const Buffer& a, const Buffer& b) {
+    return difference(a) < difference(b);
+  });
+  if (nearest == idle_.rend() || difference(*nearest) * 2 >= capacity) return {};
+  Buffer buffer = std::move(*nearest);
+  idle_.erase(std::next(nearest).base());
+  idle_bytes_ -= buffer.capacity();
+  return buffer;
 }
 
 void BufferPool::put(Buffer buffer) {

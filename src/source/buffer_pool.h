@@ -20,6 +20,8 @@ class BufferPool {
   void put(Buffer buffer);
 
  private:
+  Buffer take_idle(size_t capacity) REQUIRES(mutex_);
+
   const uint64_t keep_;
   Mutex mutex_;
   std::deque<Buffer> idle_ GUARDED_BY(mutex_);  // longest idle first

@@ -110,7 +110,7 @@ class GroupLoader::Pass {
 
   void end_span() {
     if (const MutableBytes out = target(); !out.empty()) {
-      spans_.verify(span_, out);
+      check_digest(spans_, span_, sha256(out));
       deliver();
     }
     is_over_ =

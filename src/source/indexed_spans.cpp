@@ -119,11 +119,4 @@ void IndexedSpans::inflate(const ScannedSpan& span, Bytes stored, MutableBytes o
   }
 }
 
-void IndexedSpans::verify(size_t span, Bytes out) const {
-  if (sha256(out) == spans_[span].digest) return;
-  throw make_error(ErrorKind::corrupt,
-                   "bytes {} of its stream differ from the digest that the index has of them",
-                   to_string(output(span)));
-}
-
 }  // namespace erofs_oci

@@ -28,8 +28,7 @@ class IndexedSpans : public SpanTable {
   std::unique_ptr<GroupDecoder> decode_group(size_t first) const override;
   bool is_identity() const override { return layer_.format == StreamFormat::plain; }
   void decode(size_t span, Bytes stored, MutableBytes out) const override;
-  bool has_digests() const override { return true; }
-  void verify(size_t span, Bytes out) const override;
+  const Digest* digest(size_t span) const override { return &spans_[span].digest; }
 
  private:
   void decode_zstd(size_t span, Bytes stored, MutableBytes out) const;

@@ -51,7 +51,10 @@ SpanPart first_part(const SpanTable& spans, ByteRange range) {
 class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRead> {
  public:
   PendingRead(std::shared_ptr<MappedDevice> device, ByteRange range, std::vector<Piece> pieces, ReadDone done)
-      : device_(std::move(device)), range_(range), pieces_(std::move(pieces)), done_(std::move(done)) {}
+      : device_(std::move(device)), range_(range), pieces_(std::move(pieces)), done_(std::move(done)) {
+    device_->awaited_bytes_ += range_.length;
+  }
+  ~PendingRead() { device_->awaited_bytes_ -= range_.length; }
 
   void start() {
     if (const auto part = only_part()) return start_inside_span(*part);
@@ -114,8 +117,7 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
           [self = shared_from_this(), part, place, to = out.first(part.length)](SpanResult result) {
             self->device_->note(place, self->begin_, result);
             self->span_arrived(place, part, to, result);
-          },
-          &together);
+          });
       out = out.subspan(part.length);
       rest = ByteRange::from_to(rest.offset + part.length, rest.end());
     }
@@ -180,7 +182,7 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
 
 MappedDevice::MappedDevice(DeviceParts parts, SpanLoader& loader, OnError on_error)
     : parts_(std::move(parts)), loader_(loader), on_error_(std::move(on_error)) {
-  size_bytes_ = round_up(parts_.map.end() + kTailGap, 4096);
+  size_bytes_ = round_up(parts_.map->end() + kTailGap, 4096);
   readers_.assign(parts_.streams.size(), SequentialReaders(loader_.memory().limit() / kWindowShare));
   for (const auto& stream : parts_.streams) loader_.use(*stream);
 }
@@ -193,7 +195,7 @@ void MappedDevice::read(ByteRange range, ReadDone done) {
   assert(!range.empty() && range.fits_in(size_bytes_) && range.length <= kMaxRead);
   ++counters_.reads;
   counters_.bytes_read += range.length;
-  std::vector<Piece> pieces = parts_.map.pieces(range);
+  std::vector<Piece> pieces = parts_.map->pieces(range);
   std::optional<Payload> payload;
   try {
     payload = read_from_memory(pieces);
@@ -224,7 +226,7 @@ void MappedDevice::note_failure(ByteRange range, const Error& error, std::option
 }
 
 bool MappedDevice::is_at_hand(ByteRange range) {
-  return std::ranges::all_of(parts_.map.pieces(range), [&](const Piece& piece) {
+  return std::ranges::all_of(parts_.map->pieces(range), [&](const Piece& piece) {
     if (piece.is_gap || piece.target == kMetadata) return true;
     const Stream& stream = *parts_.streams[piece.target];
     for (ByteRange rest = piece.range; !rest.empty();) {
@@ -243,7 +245,7 @@ void MappedDevice::read_ahead(const std::vector<Piece>& pieces) {
     ByteRange ahead;
     {
       MutexLock lock(readers_mutex_);
-      ahead = readers_[piece.target].note(piece.range);
+      ahead = readers_[piece.target].note(piece.range, awaited_bytes_);
     }
     const auto& stream = parts_.streams[piece.target];
     const SpanTable& spans = *stream->spans;
@@ -255,8 +257,7 @@ void MappedDevice::read_ahead(const std::vector<Piece>& pieces) {
       loader_.load_ahead(
           stream, span,
           [record = record_, place = SpanPlace{piece.target, static_cast<uint32_t>(span)},
-           begin = AccessRecord::Clock::now()] { record->note(place, AccessKind::read_ahead, begin); },
-          &together);
+           begin = AccessRecord::Clock::now()] { record->note(place, AccessKind::read_ahead, begin); });
     }
   }
 }

@@ -11,7 +11,7 @@
 #include "base/unique_fd.h"
 #include "source/access_record.h"
 #include "source/block_device.h"
-#include "source/extent_map.h"
+#include "index/extent_map.h"
 #include "source/sequential_readers.h"
 #include "source/span_loader.h"
 
@@ -36,7 +36,7 @@ struct FailedRead {
 /// What a device is made of; see design of the map in README.md.
 struct DeviceParts {
   std::string name;  ///< of the mount, for messages
-  ExtentMap map{{}};
+  std::shared_ptr<const ExtentMap> map;
   UniqueFd metadata;  ///< local file that kMetadata extents point into; may be empty
   std::string metadata_name;
   std::vector<std::shared_ptr<const Stream>> streams;
@@ -78,7 +78,7 @@ class MappedDevice : public BlockDevice, public std::enable_shared_from_this<Map
   const ReadCounters& counters() const { return counters_; }
   /// Shared with loads that outlive the device.
   const std::shared_ptr<AccessRecord>& record() const { return record_; }
-  const ExtentMap& map() const { return parts_.map; }
+  const ExtentMap& map() const { return *parts_.map; }
   const std::vector<std::shared_ptr<const Stream>>& streams() const { return parts_.streams; }
 
  private:
@@ -96,6 +96,7 @@ class MappedDevice : public BlockDevice, public std::enable_shared_from_this<Map
   ReadCounters counters_;
   const std::shared_ptr<AccessRecord> record_ = std::make_shared<AccessRecord>();
   uint64_t size_bytes_;
+  std::atomic<uint64_t> awaited_bytes_{0};  // of reads under way
   Mutex readers_mutex_;
   std::vector<SequentialReaders> readers_ GUARDED_BY(readers_mutex_);  // of each stream
 };

@@ -27,6 +27,10 @@ class MemoryBound {
   /// Drops unused cached buffers of about so many bytes; false if there was none. Called with no lock held.
   using Evict = std::function<bool(uint64_t wanted)>;
 
+  /// The bound that, with the idle buffers that it keeps for those who come next, is not more than `total_bytes`.
+  static constexpr uint64_t limit_within(uint64_t total_bytes) {
+    return total_bytes / (kIdleShare + 1) * kIdleShare;
+  }
   explicit MemoryBound(uint64_t limit_bytes) : limit_(limit_bytes), pool_(limit_bytes / kIdleShare) {}
 
   void set_evict(Evict evict) { evict_ = std::move(evict); }

@@ -110,7 +110,7 @@ size_t Prefetch::start_neighbours(size_t first, const std::stop_token& stop, con
     while (next < order_.size() && next - first < options_.neighbours &&
            order_[next] ==
                SpanPlace{order_[first].stream, order_[first].span + static_cast<uint32_t>(next - first)} &&
-           !has(order_[next]) && start(order_[next], together))
+           !has(order_[next]) && start(order_[next]))
       ++next;
   }
   if (next == first) wait(Clock::now() + kLook, stop, progress);
@@ -118,7 +118,7 @@ size_t Prefetch::start_neighbours(size_t first, const std::stop_token& stop, con
 }
 
 /// False where memory is short.
-bool Prefetch::start(const SpanPlace& place, SpanLoader::Together& together) {
+bool Prefetch::start(const SpanPlace& place) {
   const auto& stream = device_->streams()[place.stream];
   const auto done = [state = under_way_, store = stream->store, place,
                      bytes = length(place)](const std::optional<Error>& error) {
@@ -131,7 +131,7 @@ bool Prefetch::start(const SpanPlace& place, SpanLoader::Together& together) {
     MutexLock lock(under_way_->mutex);
     ++under_way_->spans;
   }
-  if (!loader_.prefetch(stream, place.span, done, loaded, &together)) {
+  if (!loader_.prefetch(stream, place.span, done, loaded)) {
     MutexLock lock(under_way_->mutex);
     --under_way_->spans;
     return false;

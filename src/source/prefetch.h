@@ -49,7 +49,7 @@ class Prefetch {
 
   void pass(const std::stop_token& stop, const Progress& progress);
   size_t start_neighbours(size_t first, const std::stop_token& stop, const Progress& progress);
-  bool start(const SpanPlace& place, SpanLoader::Together& together);
+  bool start(const SpanPlace& place);
   void wait_for_turn(const std::stop_token& stop, const Progress& progress);
   void wait(std::chrono::steady_clock::time_point until, const std::stop_token& stop,
             const Progress& progress);

@@ -15,7 +15,7 @@ SequentialReaders::Run& SequentialReaders::run_of(ByteRange read) {
   return idle;
 }
 
-ByteRange SequentialReaders::note(ByteRange read) {
+ByteRange SequentialReaders::note(ByteRange read, uint64_t awaited) {
   Run& run = run_of(read);
   run.last_use = ++clock_;
   run.end = std::max(run.end, read.end());
@@ -29,7 +29,8 @@ ByteRange SequentialReaders::note(ByteRange read) {
   }
   run.ahead = std::max(run.ahead, run.end);
   if (length < kShortRun) return {};
-  const uint64_t window = std::min(max_window_, length / 2);
+  uint64_t window = std::min(max_window_, length / 2);
+  window -= std::min(window, awaited);
   // In pieces of half a window, so that neighbours are asked for together.
   if (run.ahead - run.end > window / 2) return {};
   const ByteRange next = ByteRange::from_to(run.ahead, run.end + window);

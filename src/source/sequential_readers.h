@@ -27,8 +27,9 @@ class SequentialReaders {
   explicit SequentialReaders(uint64_t max_window) : max_window_(max_window) {}
 
   /// Notes a read and returns what should be asked for ahead of it now: empty for most reads. Ranges that were
-  /// returned for a run before are not returned again.
-  ByteRange note(ByteRange read);
+  /// returned for a run before are not returned again. `awaited` is how much is being waited for by now: who asks that
+  /// far ahead needs nobody to do so.
+  ByteRange note(ByteRange read, uint64_t awaited = 0);
 
  private:
   /// From `begin` to `end`, of which `read` bytes were read; `ahead` is where read-ahead ends.

@@ -2,8 +2,11 @@
 #include "source/span_loader.h"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <utility>
+
+#include "base/twin_sha256.h"
 
 namespace erofs_oci {
 namespace {
@@ -12,54 +15,50 @@ namespace {
 constexpr int kFetchesOfCorruptData = 2;
 
 /// Of the memory bound, the part that may hold what nobody has asked for yet.
-constexpr uint64_t kAheadShare = 4;
+constexpr uint64_t kAheadShare = 3;
+
+/// Whether the source does not answer, rather than the daemon ask no more.
+bool is_away(const std::optional<Error>& error) {
+  return error && error->kind() == ErrorKind::unavailable && error->errno_value() != ECANCELED;
+}
 
 }  // namespace
 
 /// A span on its way; everybody who wants it waits here.
-struct SpanLoader::Load {
-  std::shared_ptr<const Stream> stream;
-  size_t span;
-  Priority priority;
-  std::vector<Waiter> waiters;         // guarded by the loader's mutex_, as the next two
+struct SpanLoader::Load : FetchQueue::Fetch, std::enable_shared_from_this<Load> {
+  Load(std::shared_ptr<const Stream> of, size_t number, Priority urgency) : stream(std::move(of)) {
+    blob = stream->blob.get();
+    span = number;
+    stored = stream->spans->stored(number);
+    priority = urgency;
+  }
+
+  const std::shared_ptr<const Stream> stream;
+  std::vector<Waiter> waiters;         // guarded by the loader's mutex_, as the next two and what is a Fetch's
   std::vector<PrefetchDone> prefetch;  // told once the memory of the span can be had again
   bool ahead = false;                  // nobody has asked for it yet
   LoadedAhead loaded_ahead;
-  std::shared_ptr<Buffer> stored;
+  std::shared_ptr<Buffer> input;
   std::shared_ptr<Buffer> output;
   int fetches = 0;
 
   SpanKey key() const { return {stream->id, span}; }
-  ByteRange stored_range() const { return stream->spans->stored(span); }
   bool direct() const { return stream->spans->is_identity(); }
+  const Digest* digest() const { return stream->spans->digest(span); }
   bool in_group() const { return stream->spans->group(span).count > 1; }
 };
 
-/// Loads that wait to be sent together; who gets memory later than that goes by itself.
-class SpanLoader::Batch {
- public:
-  /// False where it is sent already.
-  bool add(const std::shared_ptr<Load>& load) {
-    MutexLock lock(mutex_);
-    if (!sent_) loads_.push_back(load);
-    return !sent_;
+SpanLoader::Together::Together(SpanLoader& loader) : loader_(loader) {
+  MutexLock lock(loader_.mutex_);
+  ++loader_.holds_;
+}
+SpanLoader::Together::~Together() {
+  {
+    MutexLock lock(loader_.mutex_);
+    --loader_.holds_;
   }
-  /// In the order of their spans.
-  std::vector<std::shared_ptr<Load>> take() {
-    MutexLock lock(mutex_);
-    sent_ = true;
-    std::ranges::sort(loads_, {}, &Load::span);
-    return std::move(loads_);
-  }
-
- private:
-  Mutex mutex_;
-  bool sent_ GUARDED_BY(mutex_) = false;
-  std::vector<std::shared_ptr<Load>> loads_ GUARDED_BY(mutex_);
-};
-
-SpanLoader::Together::Together(SpanLoader& loader) : loader_(loader), batch_(std::make_shared<Batch>()) {}
-SpanLoader::Together::~Together() { loader_.send(*batch_); }
+  loader_.send_fetches();
+}
 
 SpanLoader::SpanLoader(MemoryBound& memory, WorkerPool& workers) : memory_(memory), workers_(workers) {
   memory_.set_evict([this](uint64_t wanted) { return evict(wanted); });
@@ -90,7 +89,7 @@ SpanRef SpanLoader::find(const Stream& stream, size_t span) {
 }
 
 void SpanLoader::load(const std::shared_ptr<const Stream>& stream, size_t span, Priority priority,
-                      SpanDone done, Together* together) {
+                      SpanDone done) {
   if (const auto damage = stream->spans->damage(span))
     return done({nullptr, damage->within(stream->blob->name())});
   std::shared_ptr<Load> load;
@@ -104,18 +103,16 @@ void SpanLoader::load(const std::shared_ptr<const Stream>& stream, size_t span, 
       if (entry) {
         end_ahead(*entry);
         add_waiter(*entry, {stream, priority, std::move(done)});
+        fetches_.raise(*entry, priority);
         return;
       }
-      entry = load = std::make_shared<Load>();
+      entry = load = std::make_shared<Load>(stream, span, priority);
       add_waiter(*load, {stream, priority, std::move(done)});
       ++unfinished_;
     }
   }
   if (cached) return done({lend(std::move(cached)), std::nullopt});
-  load->stream = stream;
-  load->span = span;
-  load->priority = priority;
-  reserve(load, together != nullptr ? together->batch_ : nullptr);
+  reserve(load);
 }
 
 void SpanLoader::add_waiter(Load& load, Waiter waiter) {
@@ -127,10 +124,9 @@ void SpanLoader::end_ahead(Load& load) {
   if (std::exchange(load.ahead, false)) loading_ahead_ -= load.stream->spans->output(load.span).length;
 }
 
-void SpanLoader::reserve(const std::shared_ptr<Load>& load, const BatchRef& batch) {
-  memory_.reserve(
-      MemoryBound::Kind::span, memory_for(*load->stream, load->span),
-      [this, load, batch](Reservation reservation) { start(load, std::move(reservation), batch); });
+void SpanLoader::reserve(const std::shared_ptr<Load>& load) {
+  memory_.reserve(MemoryBound::Kind::span, memory_for(*load->stream, load->span),
+                  [this, load](Reservation reservation) { start(load, std::move(reservation)); });
 }
 
 uint64_t SpanLoader::memory_for(const Stream& stream, size_t span) {
@@ -144,8 +140,7 @@ bool SpanLoader::may_load_ahead(SpanKey key, uint64_t bytes) {
          cache_.ahead_bytes() + loading_ahead_ + bytes <= memory_.limit() / kAheadShare;
 }
 
-void SpanLoader::load_ahead(const std::shared_ptr<const Stream>& stream, size_t span, LoadedAhead loaded,
-                            Together* together) {
+void SpanLoader::load_ahead(const std::shared_ptr<const Stream>& stream, size_t span, LoadedAhead loaded) {
   if (stopping_ || stream->spans->damage(span)) return;
   // A group is decoded as far as it is wanted, or all of it: that is ahead enough.
   if (stream->spans->group(span).count > 1 && !(stream->store && stream->store->has(span))) return;
@@ -158,10 +153,7 @@ void SpanLoader::load_ahead(const std::shared_ptr<const Stream>& stream, size_t 
   std::optional<Reservation> reservation =
       memory_.try_reserve(MemoryBound::Kind::span, memory_for(*stream, span));
   if (!reservation) return;
-  auto load = std::make_shared<Load>();
-  load->stream = stream;
-  load->span = span;
-  load->priority = Priority::read_ahead;
+  auto load = std::make_shared<Load>(stream, span, Priority::read_ahead);
   load->ahead = true;
   load->loaded_ahead = std::move(loaded);
   {
@@ -171,11 +163,11 @@ void SpanLoader::load_ahead(const std::shared_ptr<const Stream>& stream, size_t 
     loading_ahead_ += bytes;
     ++unfinished_;
   }
-  start(load, std::move(*reservation), together != nullptr ? together->batch_ : nullptr);
+  start(load, std::move(*reservation));
 }
 
 bool SpanLoader::prefetch(const std::shared_ptr<const Stream>& stream, size_t span, PrefetchDone done,
-                          LoadedAhead loaded, Together* together) {
+                          LoadedAhead loaded) {
   const SpanKey key{stream->id, span};
   SpanRef cached;
   {
@@ -189,10 +181,7 @@ bool SpanLoader::prefetch(const std::shared_ptr<const Stream>& stream, size_t sp
   std::optional<Reservation> reservation =
       memory_.try_reserve(MemoryBound::Kind::span, memory_for(*stream, span));
   if (!reservation) return false;
-  auto load = std::make_shared<Load>();
-  load->stream = stream;
-  load->span = span;
-  load->priority = Priority::prefetch;
+  auto load = std::make_shared<Load>(stream, span, Priority::prefetch);
   load->loaded_ahead = std::move(loaded);
   {
     MutexLock lock(mutex_);
@@ -205,22 +194,21 @@ bool SpanLoader::prefetch(const std::shared_ptr<const Stream>& stream, size_t sp
     entry->prefetch.push_back(std::move(done));
     if (!is_first) return true;
   }
-  start(load, std::move(*reservation), together != nullptr ? together->batch_ : nullptr);
+  start(load, std::move(*reservation));
   return true;
 }
 
-void SpanLoader::start(const std::shared_ptr<Load>& load, Reservation reservation, const BatchRef& batch) {
+void SpanLoader::start(const std::shared_ptr<Load>& load, Reservation reservation) {
   try {
     const uint64_t output_length = load->stream->spans->output(load->span).length;
     load->output = memory_.allocate(reservation.split(output_length));
-    if (!load->direct() && !load->in_group()) load->stored = memory_.allocate(std::move(reservation));
+    if (!load->direct() && !load->in_group()) load->input = memory_.allocate(std::move(reservation));
   } catch (const Error& error) {
     return finish(load, error);
   }
   const auto& store = load->stream->store;
   if (store && store->has(load->span))
     return workers_.post(load->priority, [this, load] { load_kept(load); });
-  if (batch && !load->in_group() && batch->add(load)) return;
   fetch(load);
 }
 
@@ -236,33 +224,34 @@ void SpanLoader::load_kept(const std::shared_ptr<Load>& load) {
   finish(load, std::nullopt);
 }
 
-/// Neighbours by one request, as long as that is not too long.
-void SpanLoader::send(Batch& batch) {
-  std::vector<std::shared_ptr<Load>> neighbours;
-  ByteRange request;
-  for (const std::shared_ptr<Load>& load : batch.take()) {
-    const ByteRange stored = load->stored_range();
-    const bool is_next = !neighbours.empty() && stored.offset >= request.offset &&
-                         stored.offset <= request.end() && stored.end() > request.end();
-    if (!is_next || stored.end() - request.offset > kMaxRequest) {
-      fetch_neighbours(std::exchange(neighbours, {}));
-      request = stored;
-    }
-    request = ByteRange::from_to(request.offset, stored.end());
-    neighbours.push_back(load);
+void SpanLoader::fetch(const std::shared_ptr<Load>& load) {
+  if (load->in_group()) {
+    if (stopping_) return finish(load, Error(ErrorKind::unavailable, ECANCELED, "the daemon is stopping"));
+    ++load->fetches;
+    return fetch_group(load);
   }
-  fetch_neighbours(neighbours);
+  {
+    MutexLock lock(mutex_);
+    fetches_.add(*load);
+  }
+  send_fetches();
 }
 
-void SpanLoader::fetch(const std::shared_ptr<Load>& load) {
-  if (!load->in_group()) return fetch_neighbours({load});
-  if (stopping_) return finish(load, Error(ErrorKind::unavailable, ECANCELED, "the daemon is stopping"));
-  ++load->fetches;
-  fetch_group(load);
+void SpanLoader::send_fetches() {
+  for (;;) {
+    std::vector<std::shared_ptr<Load>> neighbours;
+    {
+      MutexLock lock(mutex_);
+      if (holds_ != 0) return;
+      for (FetchQueue::Fetch* fetch : fetches_.next())
+        neighbours.push_back(static_cast<Load*>(fetch)->shared_from_this());
+    }
+    if (neighbours.empty()) return;
+    fetch_neighbours(neighbours);
+  }
 }
 
 void SpanLoader::fetch_neighbours(const std::vector<std::shared_ptr<Load>>& loads) {
-  if (loads.empty()) return;
   if (stopping_) {
     for (const auto& load : loads)
       finish(load, Error(ErrorKind::unavailable, ECANCELED, "the daemon is stopping"));
@@ -271,15 +260,21 @@ void SpanLoader::fetch_neighbours(const std::vector<std::shared_ptr<Load>>& load
   std::vector<RangeRead> reads;
   for (const auto& load : loads) {
     ++load->fetches;
-    reads.push_back({load->stored_range(), load->direct() ? load->output->bytes() : load->stored->bytes(),
+    reads.push_back({load->stored, load->direct() ? load->output->bytes() : load->input->bytes(),
                      [this, load](std::optional<Error> error) { fetched(load, std::move(error)); }});
   }
-  loads.front()->stream->blob->read_neighbours(std::move(reads), loads.front()->priority);
+  const Load& first = *loads.front();
+  first.stream->blob->read_neighbours(std::move(reads), first.priority);
 }
 
 void SpanLoader::fetched(const std::shared_ptr<Load>& load, std::optional<Error> error) {
-  if (error || (load->direct() && !load->stream->spans->has_digests())) return finish(load, std::move(error));
-  workers_.post(load->priority, [this, load] { decode(load); });
+  if (error || (load->direct() && load->stream->spans->digest(load->span) == nullptr))
+    return finish(load, std::move(error));
+  {
+    MutexLock lock(mutex_);
+    fetched_[static_cast<size_t>(load->priority)].push_back(load);
+  }
+  workers_.post(load->priority, [this, priority = load->priority] { decode_next(priority); });
 }
 
 /// Fetched, decoded and verified there.
@@ -288,17 +283,59 @@ void SpanLoader::fetch_group(const std::shared_ptr<Load>& load) {
                [this, load](std::optional<Error> error) { finish(load, std::move(error)); });
 }
 
-void SpanLoader::decode(const std::shared_ptr<Load>& load) {
+/// Null where another thread took it along.
+std::shared_ptr<SpanLoader::Load> SpanLoader::take_fetched(Priority priority) {
+  MutexLock lock(mutex_);
+  auto& fetched = fetched_[static_cast<size_t>(priority)];
+  if (fetched.empty()) return nullptr;
+  const auto load = std::move(fetched.front());
+  fetched.pop_front();
+  return load;
+}
+
+/// One load; and one more where that still waits, so that no thread is free for it: the digests of two take little more
+/// time than that of one.
+void SpanLoader::decode_next(Priority priority) {
+  std::vector<std::shared_ptr<Load>> loads;
+  while (loads.size() < 2) {
+    auto load = take_fetched(priority);
+    if (!load) break;
+    if (load->direct() || decode(load)) loads.push_back(std::move(load));
+  }
+  const auto output = [&](size_t i) { return std::as_const(*loads[i]->output).bytes(); };
+  std::array<Digest, 2> digests;
+  if (loads.size() == 2 && loads[0]->digest() != nullptr && loads[1]->digest() != nullptr) {
+    digests = TwinSha256::both(output(0), output(1));
+  } else {
+    for (size_t i = 0; i < loads.size(); ++i)
+      if (loads[i]->digest() != nullptr) digests[i] = sha256(output(i));
+  }
+  for (size_t i = 0; i < loads.size(); ++i) verify(loads[i], digests[i]);
+}
+
+bool SpanLoader::decode(const std::shared_ptr<Load>& load) {
   try {
-    const SpanTable& spans = *load->stream->spans;
-    if (!load->direct()) spans.decode(load->span, load->stored->bytes(), load->output->bytes());
-    spans.verify(load->span, load->output->bytes());
+    load->stream->spans->decode(load->span, load->input->bytes(), load->output->bytes());
+    return true;
   } catch (const Error& error) {
-    if (error.kind() == ErrorKind::corrupt && load->fetches < kFetchesOfCorruptData) return fetch(load);
-    forget_damaged(*load);
-    return finish(load, error.within(load->stream->blob->name()));
+    decoding_failed(load, error);
+    return false;
+  }
+}
+
+void SpanLoader::verify(const std::shared_ptr<Load>& load, const Digest& digest) {
+  try {
+    check_digest(*load->stream->spans, load->span, digest);
+  } catch (const Error& error) {
+    return decoding_failed(load, error);
   }
   finish(load, std::nullopt);
+}
+
+void SpanLoader::decoding_failed(const std::shared_ptr<Load>& load, const Error& error) {
+  if (error.kind() == ErrorKind::corrupt && load->fetches < kFetchesOfCorruptData) return fetch(load);
+  forget_damaged(*load);
+  finish(load, error.within(load->stream->blob->name()));
 }
 
 /// What a span tells of its neighbours comes too late for what was kept of them.
@@ -316,15 +353,21 @@ void SpanLoader::forget_damaged(const Load& load) {
 }
 
 void SpanLoader::finish(const std::shared_ptr<Load>& load, std::optional<Error> error) {
-  load->stored.reset();
+  load->input.reset();
   SpanRef output = error ? nullptr : std::move(load->output);
   load->output.reset();
   SpanRef span = lend(output);
   std::vector<Waiter> waiters;
   std::vector<PrefetchDone> prefetch;
   std::shared_ptr<Load> next;
+  std::vector<std::shared_ptr<Load>> behind;
   {
     MutexLock lock(mutex_);
+    if (load->fetches != 0) fetches_.end(*load);
+    if (is_away(error)) {
+      for (FetchQueue::Fetch* fetch : fetches_.take_waiting(load->blob))
+        behind.push_back(static_cast<Load*>(fetch)->shared_from_this());
+    }
     waiters.swap(load->waiters);
     prefetch.swap(load->prefetch);
     using enum SpanCache::Reason;
@@ -342,7 +385,9 @@ void SpanLoader::finish(const std::shared_ptr<Load>& load, std::optional<Error> 
       loads_.erase(load->key());
     }
   }
-  if (next) reserve(next, nullptr);
+  if (next) reserve(next);
+  send_fetches();
+  for (const auto& each : behind) finish(each, error);  // it would find the source away as well
   if (!error && load->loaded_ahead) load->loaded_ahead();
   if (!prefetch.empty() && error) {
     for (const PrefetchDone& done : prefetch) done(error);
@@ -366,15 +411,12 @@ void SpanLoader::finish(const std::shared_ptr<Load>& load, std::optional<Error> 
 /// been asked for ahead of them and waited in vain for the registry; null where there are none.
 std::shared_ptr<SpanLoader::Load> SpanLoader::load_for_others(const Load& failed, const Error& error,
                                                               std::vector<Waiter>& waiters) {
-  const bool was_away = error.kind() == ErrorKind::unavailable && error.errno_value() != ECANCELED;
+  const bool was_away = is_away(error);
   const auto others = std::ranges::stable_partition(waiters, [&](const Waiter& waiter) {
     return waiter.stream == failed.stream && !(was_away && waiter.priority < failed.priority);
   });
   if (others.empty()) return nullptr;
-  auto load = std::make_shared<Load>();
-  load->stream = others.front().stream;
-  load->span = failed.span;
-  load->priority = others.front().priority;
+  auto load = std::make_shared<Load>(others.front().stream, failed.span, others.front().priority);
   load->waiters.assign(std::move_iterator(others.begin()), std::move_iterator(others.end()));
   waiters.erase(others.begin(), others.end());
   return load;

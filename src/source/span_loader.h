@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -9,6 +11,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "source/fetch_queue.h"
 #include "source/group_loader.h"
 #include "source/memory_bound.h"
 #include "source/span_cache.h"
@@ -42,9 +45,6 @@ using LoadedAhead = std::function<void()>;
 /// Streams' blobs call back into it. To end it: stop(), then end what the blobs read with, then destroy it.
 class SpanLoader {
  public:
-  /// Of stored bytes: large enough that a registry's own time for a request counts little, small enough that
-  /// several are under way for one reader, and that what is urgent does not wait long for the line.
-  static constexpr uint64_t kMaxRequest = 2 * kMiB;
   class Together;
 
   SpanLoader(MemoryBound& memory, WorkerPool& workers);
@@ -57,16 +57,14 @@ class SpanLoader {
   /// The span, where memory holds it.
   SpanRef find(const Stream& stream, size_t span);
   /// The span, from memory or from the blob.
-  void load(const std::shared_ptr<const Stream>& stream, size_t span, Priority priority, SpanDone done,
-            Together* together = nullptr);
+  void load(const std::shared_ptr<const Stream>& stream, size_t span, Priority priority, SpanDone done);
   /// Sees to it that the span comes into memory, where that costs nobody anything: memory is free for it, and
-  /// less than a quarter of the bound holds what was loaded so and not asked for since.
-  void load_ahead(const std::shared_ptr<const Stream>& stream, size_t span, LoadedAhead loaded = {},
-                  Together* together = nullptr);
+  /// less than a third of the bound holds what was loaded so and not asked for since.
+  void load_ahead(const std::shared_ptr<const Stream>& stream, size_t span, LoadedAhead loaded = {});
   /// Brings the span, which its stream's store does not have, there, after all others. False where memory is
   /// short for it now. `done` once it has been handed to the store and its memory can be had again.
   bool prefetch(const std::shared_ptr<const Stream>& stream, size_t span, PrefetchDone done,
-                LoadedAhead loaded = {}, Together* together = nullptr);
+                LoadedAhead loaded = {});
   /// Whether any reader waits for a load.
   bool is_waited_for() const { return waited_for_ != 0; }
   /// Keeps the spans of a stream in memory, until as many calls of drop().
@@ -78,8 +76,6 @@ class SpanLoader {
 
  private:
   struct Load;
-  class Batch;
-  using BatchRef = std::shared_ptr<Batch>;
   struct Waiter {
     std::shared_ptr<const Stream> stream;
     Priority priority;
@@ -90,15 +86,19 @@ class SpanLoader {
   bool may_load_ahead(SpanKey key, uint64_t bytes) REQUIRES(mutex_);
   void add_waiter(Load& load, Waiter waiter) REQUIRES(mutex_);
   void end_ahead(Load& load) REQUIRES(mutex_);
-  void reserve(const std::shared_ptr<Load>& load, const BatchRef& batch);
-  void start(const std::shared_ptr<Load>& load, Reservation reservation, const BatchRef& batch);
-  void send(Batch& batch);
+  void reserve(const std::shared_ptr<Load>& load);
+  void start(const std::shared_ptr<Load>& load, Reservation reservation);
   void fetch(const std::shared_ptr<Load>& load);
+  void send_fetches();
   void fetch_neighbours(const std::vector<std::shared_ptr<Load>>& loads);
   void fetched(const std::shared_ptr<Load>& load, std::optional<Error> error);
   void fetch_group(const std::shared_ptr<Load>& load);
   void load_kept(const std::shared_ptr<Load>& load);
-  void decode(const std::shared_ptr<Load>& load);
+  std::shared_ptr<Load> take_fetched(Priority priority);
+  void decode_next(Priority priority);
+  bool decode(const std::shared_ptr<Load>& load);
+  void verify(const std::shared_ptr<Load>& load, const Digest& digest);
+  void decoding_failed(const std::shared_ptr<Load>& load, const Error& error);
   void forget_damaged(const Load& load);
   static std::shared_ptr<Load> load_for_others(const Load& failed, const Error& error,
                                                std::vector<Waiter>& waiters);
@@ -119,11 +119,12 @@ class SpanLoader {
   uint64_t loading_ahead_ GUARDED_BY(mutex_) = 0;  // bytes of output that nobody has asked for yet
   std::unordered_map<Digest, size_t> uses_ GUARDED_BY(mutex_);  // of contents, by devices
   std::unordered_map<SpanKey, std::shared_ptr<Load>, SpanKeyHash> loads_ GUARDED_BY(mutex_);
+  FetchQueue fetches_ GUARDED_BY(mutex_);  // of loads_
+  std::array<std::deque<std::shared_ptr<Load>>, 3> fetched_ GUARDED_BY(mutex_);  // by Priority, to be decoded
+  size_t holds_ GUARDED_BY(mutex_) = 0;    // of Together
 };
 
-/// Loads of one stream that are asked for together, of one priority. Those of them that lie side by side in the blob
-/// are fetched by one request, of kMaxRequest at most, when this goes out of scope; each is decoded as soon as its
-/// bytes are there. One thread at a time.
+/// What is asked for while one lasts is fetched when it goes out of scope, and neighbours then by one request.
 class SpanLoader::Together {
  public:
   explicit Together(SpanLoader& loader);
@@ -132,9 +133,7 @@ class SpanLoader::Together {
   Together& operator=(const Together&) = delete;
 
  private:
-  friend class SpanLoader;
   SpanLoader& loader_;
-  const BatchRef batch_;  // shared with loads that wait for memory
 };
 
 }  // namespace erofs_oci

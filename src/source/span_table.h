@@ -9,6 +9,7 @@
 
 #include "base/byte_range.h"
 #include "base/bytes.h"
+#include "base/digest.h"
 #include "base/error.h"
 
 namespace erofs_oci {
@@ -51,10 +52,8 @@ class SpanTable {
   /// Fills `out`, as long as output(span), from `stored`, as long as stored(span).
   /// Throws Error corrupt where the bytes do not fit the table.
   virtual void decode(size_t span, Bytes stored, MutableBytes out) const = 0;
-  /// Whether verify() does anything.
-  virtual bool has_digests() const { return false; }
-  /// Throws Error corrupt where `out`, as decoded, is not what span `span` is known to be.
-  virtual void verify(size_t /*span*/, Bytes /*out*/) const {}
+  /// The SHA-256 of output(span); null where it is not known, which is so of all or of none.
+  virtual const Digest* digest(size_t /*span*/) const { return nullptr; }
   /// Learns from `out`, which was decoded and kept in an earlier life, what decode() would have of other spans.
   /// Throws Error corrupt where that says that it must not be served.
   virtual void check_kept(size_t /*span*/, Bytes /*out*/) const {}
@@ -62,5 +61,8 @@ class SpanTable {
   /// span.
   virtual std::optional<Error> damage(size_t /*span*/) const { return std::nullopt; }
 };
+
+/// Throws Error corrupt where `found`, of decoded bytes, is not the digest that the table has of span `span`.
+void check_digest(const SpanTable& spans, size_t span, const Digest& found);
 
 }  // namespace erofs_oci

@@ -94,12 +94,13 @@ no_link() {
 export_home=$T/user
 install -d -o "$owner" "$export_home"
 chmod 711 "$T"
-# export_image REPO [LINE…]: leaves the socket's path in $socket and the pids in $export_pid, $daemon_pid
+# export_image REPO [LINE…]: leaves the socket's path in $socket and the pids in $export_pid, $daemon_pid; on the processors $export_cpus
+export_cpus=$all_cpus
 export_image() {
   socket=$export_home/nbd
   define "$registry/team/$1:1.0" "${@:2}" '[registry]' 'insecure = true'
   rm -f "$T/export.out" "$socket"
-  "${as_owner[@]}" env HOME="$export_home" XDG_CACHE_HOME="$export_home" XDG_RUNTIME_DIR="$export_home" \
+  taskset -c "$export_cpus" "${as_owner[@]}" env HOME="$export_home" XDG_CACHE_HOME="$export_home" XDG_RUNTIME_DIR="$export_home" \
     "$BIN/erofs-oci" export "$T/$name.toml" --socket "$socket" >"$T/export.out" 2>"$T/export.err" &
   export_pid=$!
   pids+=("$export_pid")

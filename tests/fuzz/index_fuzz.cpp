@@ -115,13 +115,12 @@ void check_spans(const std::shared_ptr<const ImageIndex>& index, size_t layer, s
 
 void check_extents(const ImageIndex& index) {
   uint64_t end = index.metadata().size;
-  for (const IndexedExtent& extent : index.extents()) {
+  for (const Extent& extent : index.extents()) {
     require(extent.device_offset >= end && extent.length > 0, "extents are sorted");
-    require(extent.layer < index.identity().layers.size(), "an extent is of a layer");
-    require(ByteRange{extent.stream_offset, extent.length}.fits_in(
-                index.identity().layers[extent.layer].stream_size),
+    require(extent.target < index.identity().layers.size(), "an extent is of a layer");
+    require(extent.target_range().fits_in(index.identity().layers[extent.target].stream_size),
             "an extent lies in its stream");
-    end = extent.device_offset + extent.length;
+    end = extent.device_end();
   }
 }
 

@@ -149,10 +149,10 @@ TEST(Builder, LaysDataOutInTheOrderOfLayersAndTheirStreams) {
   const std::string tar = varied_archive();
   const ImageIndex index(fd_of(build_index(image_input({gzip_text(tar), varied_archive(20)}))), "test");
   std::pair<uint32_t, uint64_t> before{0, 0};
-  for (const IndexedExtent& extent : index.extents()) {
+  for (const Extent& extent : index.extents()) {
     EXPECT_EQ(extent.device_offset % 4096, 0u);
-    EXPECT_LE(before, std::pair(extent.layer, extent.stream_offset));
-    before = {extent.layer, extent.stream_offset};
+    EXPECT_LE(before, std::pair(extent.target, extent.target_offset));
+    before = {extent.target, extent.target_offset};
   }
   EXPECT_EQ(index.extents().size(), 4u);  // the lower layer's files are hidden by the upper one's
 }

@@ -241,12 +241,12 @@ class DeviceContents {
   std::string read(const erofs::Node& node) const {
     std::string content(node.size, '\0');
     for (const erofs::FileData& data : node.data) {
-      for (const IndexedExtent& extent : index_.extents()) {
+      for (const Extent& extent : index_.extents()) {
         const ByteRange common =
             ByteRange{data.address, data.length}.intersect({extent.device_offset, extent.length});
         if (common.empty()) continue;
         content.replace(data.file_offset + common.offset - data.address, common.length,
-                        streams_[extent.layer], extent.stream_offset + common.offset - extent.device_offset,
+                        streams_[extent.target], extent.target_offset + common.offset - extent.device_offset,
                         common.length);
       }
     }

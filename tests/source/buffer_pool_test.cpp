@@ -19,6 +19,19 @@ TEST(BufferPoolTest, UsedPagesAreTakenAgain) {
   EXPECT_GE(second.capacity(), second.size());
 }
 
+TEST(BufferPoolTest, PagesOfASimilarSizeAreTakenAndReshaped) {
+  BufferPool pool(4 * kMiB);
+  for (const auto& [former, next] : {std::pair(kMiB, kMiB * 3 / 4), std::pair(kMiB * 3 / 4, kMiB)}) {
+    Buffer buffer = pool.take(former);
+    buffer.bytes()[100] = std::byte{17};
+    pool.put(std::move(buffer));
+    Buffer other = pool.take(next);
+    EXPECT_EQ(other.size(), next);
+    EXPECT_EQ(other.bytes()[100], std::byte{17}) << "these pages are not zeroed again";
+    std::ranges::fill(other.bytes(), std::byte{1});
+  }
+}
+
 TEST(BufferPoolTest, OtherSizesAreLeftToOthers) {
   BufferPool pool(4 * kMiB);
   Buffer large = pool.take(kMiB);

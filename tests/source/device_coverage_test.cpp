@@ -31,7 +31,7 @@ DeviceCoverage::Bytes coverage(std::shared_ptr<SpanStore> store) {
   auto blob = std::make_shared<testing::FakeBlob>(std::vector<std::byte>(size));
   DeviceParts parts;
   // Into the spans 1, 2 and 4; the others are never read.
-  parts.map = ExtentMap({{0, kMiB, 2 * kMiB - 10, 0}, {2 * kMiB, 50, 4 * kMiB, 0}});
+  parts.map = share(ExtentMap({{0, 2 * kMiB - 10, kMiB, 0}, {2 * kMiB, 4 * kMiB, 50, 0}}));
   parts.streams = {std::make_shared<Stream>(blob, std::make_unique<PlainSpans>(size), sha256(as_bytes("x")),
                                             std::move(store))};
   const auto device = std::make_shared<MappedDevice>(std::move(parts), loader, nullptr);

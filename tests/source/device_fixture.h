@@ -39,7 +39,7 @@ class DeviceFixture : public ::testing::Test {
     loader_ = std::make_unique<SpanLoader>(*memory_, *workers_);
     DeviceParts parts;
     parts.name = "test";
-    parts.map = ExtentMap({{0, 8 * kKiB, 0, kMetadata}, {kBlobOffset, blob_size, 0, 0}});
+    parts.map = share(ExtentMap({{0, 0, 8 * kKiB, kMetadata}, {kBlobOffset, 0, blob_size, 0}}));
     parts.metadata = memory_file(metadata_);
     parts.layers = {"sha256:of the blob"};
     parts.streams = {std::make_shared<Stream>(blob_, std::make_unique<PlainSpans>(blob_size))};

@@ -33,7 +33,7 @@ TEST_P(HugeDevice, ReadsRightAtItsEndAndZerosBehind) {
   MemoryBound memory(64 * kMiB);
   SpanLoader loader(memory, workers);
   DeviceParts parts;
-  parts.map = ExtentMap({{0, size, 0, 0}});
+  parts.map = share(ExtentMap({{0, 0, size, 0}}));
   parts.streams = {std::make_shared<Stream>(std::make_shared<ComputedBlob>(size), std::make_unique<PlainSpans>(size))};
   const auto device = std::make_shared<MappedDevice>(std::move(parts), loader, nullptr);
   std::promise<ReadResult> promise;

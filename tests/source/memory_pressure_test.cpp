@@ -34,7 +34,7 @@ class MemoryPressure : public ::testing::TestWithParam<Case> {
     blob_ = std::make_shared<LocalFile>(testing::memory_file(as_bytes(tar_)), "layer", workers_);
     stream_ = std::make_shared<Stream>(blob_, spans());
     DeviceParts parts;
-    parts.map = ExtentMap({{0, tar_.size(), 0, 0}});
+    parts.map = share(ExtentMap({{0, 0, tar_.size(), 0}}));
     parts.streams = {stream_};
     device_ = std::make_shared<MappedDevice>(std::move(parts), loader_, nullptr);
   }

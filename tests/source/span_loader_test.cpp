@@ -116,7 +116,7 @@ class Together : public SpanLoaderTest {
       results.push_back(promise->get_future());
       loader_.load(
           of, span, Priority::foreground,
-          [promise](SpanResult result) { promise->set_value(std::move(result)); }, &together);
+          [promise](SpanResult result) { promise->set_value(std::move(result)); });
     }
     return results;
   }
@@ -134,10 +134,28 @@ TEST_F(Together, NeighboursAreFetchedByOneRequest) {
   EXPECT_EQ(blob_->reads, 2);
 }
 
-TEST_F(Together, NoRequestIsLongerThanTheBound) {
-  load(stream(blob_, content_), {0, 1, 2});
-  EXPECT_EQ(blob_->requests, 2);
-  static_assert(SpanLoader::kMaxRequest == 2 * kMiB);
+TEST_F(Together, WhoContinuesARunWaitsForItsRequestsAndGoesWithOthers) {
+  blob_->held = true;
+  const auto of = stream(blob_, content_);
+  auto first = start(of, 0);
+  auto second = start(of, 1);
+  auto third = start(of, 2);
+  EXPECT_EQ(blob_->requests, 2) << "two of a run are under way";
+  blob_->release();
+  expect_data(first.get(), 0);
+  expect_data(second.get(), 1);
+  expect_data(third.get(), 2);
+}
+
+TEST_F(Together, WhoWaitsForARequestThatFindsTheSourceAwayHasFoundItAway) {
+  blob_->held = true;
+  const auto of = stream(blob_, content_);
+  std::vector<std::future<SpanResult>> results;
+  for (size_t span = 0; span < 3; ++span) results.push_back(start(of, span));
+  EXPECT_EQ(blob_->reads, 2);
+  blob_->release(Error(ErrorKind::unavailable, ETIMEDOUT, "no answer"));
+  for (auto& result : results) EXPECT_THAT(result.get().error->what(), HasSubstr("no answer"));
+  EXPECT_EQ(blob_->reads, 2) << "it is not asked again";
 }
 
 TEST_F(Together, WhatLiesApartIsFetchedApart) {

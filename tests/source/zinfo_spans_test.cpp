@@ -33,7 +33,7 @@ TEST(ZinfoSpans, ServeTheGoldenLayerThroughADevice) {
   MemoryBound memory(64 * kMiB);
   SpanLoader loader(memory, workers);
   DeviceParts parts;
-  parts.map = ExtentMap({{0, blob.tar.size(), 0, 0}});
+  parts.map = share(ExtentMap({{0, 0, blob.tar.size(), 0}}));
   parts.streams = {std::make_shared<Stream>(
       fake, std::make_unique<ZinfoSpans>(blob.zinfo("layer.zinfo"), blob.tar.size()))};
   auto device = std::make_shared<MappedDevice>(std::move(parts), loader, nullptr);

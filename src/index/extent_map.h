@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/byte_range.h"
@@ -14,11 +16,12 @@ constexpr uint32_t kMetadata = UINT32_MAX;
 /// Device bytes [device_offset, device_offset + length) are the target's bytes from target_offset on.
 struct Extent {
   uint64_t device_offset = 0;
-  uint64_t length = 0;
   uint64_t target_offset = 0;
+  uint64_t length = 0;
   uint32_t target = kMetadata;
 
   uint64_t device_end() const { return device_offset + length; }
+  ByteRange target_range() const { return {target_offset, length}; }
 };
 
 /// A part of a read: bytes of one extent, or a gap, which reads as zeros.
@@ -44,5 +47,9 @@ class ExtentMap {
  private:
   std::vector<Extent> extents_;
 };
+
+inline std::shared_ptr<const ExtentMap> share(ExtentMap map) {
+  return std::make_shared<const ExtentMap>(std::move(map));
+}
 
 }  // namespace erofs_oci

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "source/extent_map.h"
+#include "index/extent_map.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@ namespace erofs_oci {
 namespace {
 
 TEST(ExtentMap, CutsAReadAtExtentsAndGaps) {
-  const ExtentMap map({{0, 100, 7, kMetadata}, {200, 50, 1000, 3}});
+  const ExtentMap map({{0, 7, 100, kMetadata}, {200, 1000, 50, 3}});
   const auto pieces = map.pieces({90, 150});
   ASSERT_EQ(pieces.size(), 3u);
   EXPECT_EQ(pieces[0].target, kMetadata);
@@ -21,7 +21,7 @@ TEST(ExtentMap, CutsAReadAtExtentsAndGaps) {
 }
 
 TEST(ExtentMap, IsAGapBehindItsEnd) {
-  const ExtentMap map({{0, 100, 0, kMetadata}});
+  const ExtentMap map({{0, 0, 100, kMetadata}});
   const auto pieces = map.pieces({100, 1ULL << 60});
   ASSERT_EQ(pieces.size(), 1u);
   EXPECT_TRUE(pieces[0].is_gap);
@@ -30,10 +30,10 @@ TEST(ExtentMap, IsAGapBehindItsEnd) {
 
 TEST(ExtentMap, RefusesExtentsThatMakeNoMap) {
   EXPECT_THROW(ExtentMap({{0, 0, 0, 0}}), Error);
-  EXPECT_THROW(ExtentMap({{0, 10, 0, 0}, {9, 10, 0, 0}}), Error);
-  EXPECT_THROW(ExtentMap({{10, 10, 0, 0}, {0, 10, 0, 0}}), Error);
-  EXPECT_THROW(ExtentMap({{UINT64_MAX, 10, 0, 0}}), Error);
-  EXPECT_THROW(ExtentMap({{0, 10, UINT64_MAX, 0}}), Error);
+  EXPECT_THROW(ExtentMap({{0, 0, 10, 0}, {9, 0, 10, 0}}), Error);
+  EXPECT_THROW(ExtentMap({{10, 0, 10, 0}, {0, 0, 10, 0}}), Error);
+  EXPECT_THROW(ExtentMap({{UINT64_MAX, 0, 10, 0}}), Error);
+  EXPECT_THROW(ExtentMap({{0, UINT64_MAX, 10, 0}}), Error);
 }
 
 }  // namespace

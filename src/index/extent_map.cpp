@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "source/extent_map.h"
+#include "index/extent_map.h"
 
 #include <algorithm>
 
@@ -17,8 +17,8 @@ ExtentMap::ExtentMap(std::vector<Extent> extents) : extents_(std::move(extents))
   for (const Extent& extent : extents_) {
     if (extent.length == 0 || extent.device_offset < end || wraps(extent.device_offset, extent.length) ||
         wraps(extent.target_offset, extent.length)) {
-      throw make_error(ErrorKind::corrupt, "the device map has a bad extent of {} bytes at {}", extent.length,
-                       extent.device_offset);
+      throw make_error(ErrorKind::corrupt, "the device map has a bad extent of {} bytes at {}",
+                       extent.length, extent.device_offset);
     }
     end = extent.device_end();
   }

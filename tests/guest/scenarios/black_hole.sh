@@ -1,0 +1,130 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Packets to the registry are dropped under mounts that are being read: reads wait, or fail at their deadline, as declared; nothing
+# else is held up, the kernel says little, and what stops a mount ends in time.
+# needs: project
+# timeout: 900
+. /host/tests/guest/lib.sh
+
+drop_packets() { check nft -f - <<<"table inet hole { chain in { type filter hook input priority 0; tcp dport ${registry#*:} drop; }; }"; }
+pass_packets() { check nft delete table inet hole; }
+
+# define_hole LINE…: lines of [io]; the golden layer as a whole image, nothing of which is kept on disk
+define_hole() {
+  mkdir -p /etc/erofs-oci /srv/hole
+  printf '%s\n' "image = \"$registry/team/tools:1.0\"" 'platform = "linux/amd64"' 'mountpoint = "/srv/hole"' "transport = \"$transport\"" \
+    '[registry]' 'insecure = true' '[cache]' 'enabled = false' '[io]' "$@" >/etc/erofs-oci/hole.toml
+}
+# Mounted with nothing but its tree in memory, and then nobody to read from.
+start_and_vanish() {
+  define_hole "$@"
+  start hole "$transport"
+  drop_caches
+  drop_packets
+}
+kernel_lines() { dmesg | wc -l; }
+# others_go_on: the daemon answers, and another mount is read, all within ten seconds
+others_go_on() {
+  check timeout 10 erofs-oci status >/run/status
+  drop_caches
+  (cd /srv/other && check timeout 10 sha256sum --quiet --check "$data/layer.sha256")
+}
+# start_blocked_readers: one of each golden file, in the background; their pids in $readers
+start_blocked_readers() {
+  local file
+  readers=()
+  while read -r _ file; do
+    cat "/srv/hole/$file" >/dev/null 2>>/run/readers.said &
+    readers+=("$!")
+  done < <(head -n 32 "$data/layer.sha256")
+}
+none_is_left() { ! kill -0 "${readers[@]}" 2>/dev/null; }
+blocked() { local pid; for pid in "${readers[@]}"; do ! kill -0 "$pid" 2>/dev/null || return 0; done; return 1; }
+# stop_in_time: within ten seconds; its exit code in $code
+stop_in_time() {
+  local begin=$SECONDS
+  code=0
+  systemctl stop "$(unit hole)" 2>/run/stop.said || code=$?
+  echo "systemctl stop took $((SECONDS - begin)) s"
+  ((SECONDS - begin <= 12)) || die "systemctl stop took $((SECONDS - begin)) s"
+}
+
+use_daemon
+start_registry
+push_layer team/tools 1.0 "$data/layer.tar.gz"
+define_local other
+start other
+for transport in nbd fuse; do
+  # The first start builds the index, with the registry there.
+  define_hole 'on_unavailable = "wait"'
+  start hole "$transport"
+  golden_check /srv/hole
+  stop hole
+
+  start_and_vanish 'on_unavailable = "fail"' 'deadline = "5s"'
+  first=$(head -n 1 "$data/layer.sha256" | cut -c 67-)
+  begin=$SECONDS
+  check_fails timeout 60 cat "/srv/hole/$first" >/dev/null 2>/run/cat.said
+  grep -q 'Input/output error' /run/cat.said || die "the read said: $(</run/cat.said)"
+  ((SECONDS - begin >= 4 && SECONDS - begin <= 20)) || die "the read failed after $((SECONDS - begin)) s, its deadline was 5 s"
+  others_go_on
+  pass_packets
+  wait_until 60 cat "/srv/hole/$first"
+  drop_caches
+  golden_check /srv/hole
+  stop hole
+  ok "$transport: reads fail at their deadline, and succeed once packets pass"
+
+  start_and_vanish 'on_unavailable = "wait"'
+  start_blocked_readers
+  sleep 5
+  before=$(kernel_lines)
+  for ((i = 0; i < 6; ++i)); do
+    sleep 10
+    others_go_on
+  done
+  said=$(($(kernel_lines) - before))
+  echo "$transport: $said lines of the kernel in a minute of ${#readers[@]} blocked readers"
+  ((said < 60)) || die "$said lines of the kernel in a minute"
+  blocked || die 'no read waits'
+  pass_packets
+  wait_until 90 none_is_left
+  [[ ! -s /run/readers.said ]] || die "a reader that waited failed: $(head -n 2 /run/readers.said)"
+  golden_check /srv/hole
+  stop hole
+  ok "$transport: reads wait, nothing else does, and they go on"
+
+  start_and_vanish 'on_unavailable = "wait"'
+  start_blocked_readers
+  sleep 3
+  stop_in_time
+  ((code == 0)) || die "the stop of a mount whose reads waited failed: $(</run/stop.said)"
+  wait_until 10 none_is_left
+  ! findmnt /srv/hole >/dev/null || die 'it is mounted after the stop'
+  rm -f /run/readers.said
+  pass_packets
+  ok "$transport: a stop fails the reads that wait, and ends"
+
+  start_and_vanish 'on_unavailable = "wait"'
+  (cd /srv/hole && exec sleep 600) &
+  holder=$!
+  start_blocked_readers
+  sleep 3
+  stop_in_time
+  wait_until 10 none_is_left
+  [[ $(state_of hole) == failed ]] || die "a mount in use is $(state_of hole) after the stop"
+  check findmnt /srv/hole >/dev/null
+  journalctl --unit "$(unit hole)" --output cat | grep -q 'sleep' || die 'the journal does not name who uses the mount'
+  pass_packets
+  drop_caches
+  wait_until 60 cat "/srv/hole/$first"
+  golden_check /srv/hole
+  kill "$holder"
+  wait "$holder" || true
+  check erofs-oci umount hole
+  systemctl reset-failed "$(unit hole)"
+  rm -f /run/readers.said
+  ok "$transport: a mount in use is left mounted and served, its users named"
+done
+stop other
+leftovers
