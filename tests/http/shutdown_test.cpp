@@ -61,6 +61,7 @@ TEST_F(AbortTest, TheEnginesEndFailsEveryAwaitOnce) {
   engine_->spawn(noting("asleep", engine_->sleep_for(std::chrono::hours(1))));
   engine_->spawn(noting("waiting", never.wait()));
   while (server_.seen().empty()) std::this_thread::sleep_for(milliseconds(1));
+  settle();  // the tasks find the engine by the fixture
   engine_.reset();
   EXPECT_THAT(ends_, testing::UnorderedElementsAre(testing::Pair("under way: " + kCancelled, 1),
                                                    testing::Pair("queued: " + kCancelled, 1),
