@@ -66,8 +66,9 @@ ByteRange IndexedSpans::stored(size_t span) const {
 }
 
 SpanGroup IndexedSpans::group(size_t span) const {
-  const auto same = std::ranges::equal_range(spans_, spans_[span].in, {}, &ScannedSpan::in);
-  return {static_cast<size_t>(same.begin() - spans_.begin()), same.size()};
+  const auto first = std::ranges::lower_bound(spans_, spans_[span].in, {}, &ScannedSpan::in);
+  const auto end = std::ranges::upper_bound(spans_, spans_[span].in, {}, &ScannedSpan::in);
+  return {static_cast<size_t>(first - spans_.begin()), static_cast<size_t>(end - first)};
 }
 
 std::unique_ptr<GroupDecoder> IndexedSpans::decode_group(size_t) const {
