@@ -18,7 +18,7 @@ constexpr const char* kDaemonSettingsFile = "/etc/erofs-oci/erofs-ocid.conf";
 struct DaemonSettings {
   std::filesystem::path cache_dir = "/var/cache/erofs-oci";
   uint64_t cache_limit = 10ull << 30;   ///< bytes on disk
-  uint64_t memory_limit = 64ull << 20;  ///< bytes of cached and in-flight spans and replies
+  uint64_t memory_limit = 64ull << 20;  ///< bytes of cached and in-flight spans, replies and idle buffers
   uint32_t connections_per_host = 16;
   std::optional<uint32_t> workers;  ///< threads that inflate; none: one a core
   LogLevel log_level = LogLevel::info;

@@ -15,8 +15,8 @@ Buffer::Buffer(size_t size, size_t capacity) : size_(size), capacity_(std::max(s
   if (pages == MAP_FAILED) throw errno_error("cannot allocate {} bytes", capacity_);
   data_ = static_cast<std::byte*>(pages);
 #ifdef MADV_POPULATE_WRITE
-  // All of it will be written: by one call for less than half of what a fault a page takes. Kernels before 5.14
-  // cannot, and then pages come by faults.
+  // All of it will be written: one call instead of a fault a page. Kernels before 5.14 cannot, and then pages come by
+  // faults.
   ::madvise(data_, size_, MADV_POPULATE_WRITE);
 #endif
 }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/temporary_folder.h"
+#include "index/building.h"
 
 namespace erofs_oci {
 namespace {
@@ -95,6 +96,23 @@ TEST_F(StoreTest, AnIndexIsReplacedByANewOneAndStaysWhereThatFails) {
   store_.make_index(key, fill_with("new"));
   EXPECT_EQ(text(), "new");
   EXPECT_EQ(files_in(folder_ / "store/index"), 1u);
+}
+
+TEST_F(StoreTest, AnIndexIsSharedAsLongAsSomebodyHasIt) {
+  const IndexKey key{sha256(as_bytes("manifest")), std::nullopt};
+  const auto fill = [](int file, const std::string& name) {
+    pwrite_all(file, 0, as_bytes(testing::build_index(testing::image_input({testing::varied_archive()}))), name);
+  };
+  EXPECT_FALSE(store_.find_index(key));
+  store_.make_index(key, fill);
+  auto first = store_.find_index(key);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(store_.find_index(key), first);
+  store_.make_index(key, fill);
+  const auto second = store_.find_index(key);
+  EXPECT_NE(second, first) << "it is another file";
+  std::weak_ptr<const ImageIndex> former = std::exchange(first, nullptr);
+  EXPECT_TRUE(former.expired()) << "the store keeps none for itself";
 }
 
 TEST_F(StoreTest, FindsAManifestOnlyAsItWasPut) {

@@ -55,6 +55,12 @@ TEST(BufferPoolTest, MostPagesOfABufferAreNeeded) {
   for (size_t size = 100'000; size < 5 * kMiB; size += 12'345) EXPECT_LE(pool.take(size).capacity(), size * 5 / 4 + 1);
 }
 
+TEST(BufferPoolTest, BoundAndIdleBuffersAreWithinTheWhole) {
+  constexpr uint64_t kWhole = 72 * kMiB;
+  const uint64_t limit = MemoryBound::limit_within(kWhole);
+  EXPECT_EQ(limit, 64 * kMiB) << "an eighth of it more for those that are idle";
+}
+
 TEST(BufferPoolTest, BoundHasItsMemoryBackWithTheLastOwner) {
   MemoryBound memory(kMiB);
   std::optional<Reservation> reservation = memory.try_reserve(MemoryBound::Kind::span, 1000);

@@ -47,6 +47,14 @@ TEST(SequentialReadersTest, WindowGrowsWithTheRunUpToItsLimit) {
   EXPECT_EQ(widest, kMaxWindow);
 }
 
+TEST(SequentialReadersTest, WhoAsksAheadHimselfIsNotReadAhead) {
+  SequentialReaders readers(kMaxWindow);
+  uint64_t offset = 0;
+  for (; offset < 100 * kMiB; offset += kBlock) EXPECT_TRUE(readers.note({offset, kBlock}, kMaxWindow).empty()) << offset;
+  const ByteRange ahead = readers.note({offset, kBlock}, kMaxWindow / 4);
+  EXPECT_EQ(ahead.length, kMaxWindow * 3 / 4);
+}
+
 TEST(SequentialReadersTest, InterleavedReadersAreToldApart) {
   SequentialReaders readers(kMaxWindow);
   std::vector<size_t> asked(SequentialReaders::kRuns);
