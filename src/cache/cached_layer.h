@@ -112,7 +112,7 @@ class CachedLayer : public SpanStore, public std::enable_shared_from_this<Cached
 
   static void create_map(const std::filesystem::path& base, const LayerKey& key, const SpanCuts& cuts);
   FilesRef files();
-  bool matches(size_t span, uint64_t checksum, const FilesRef& files, MutableBytes buffer);
+  uint64_t read_span(size_t span, const FilesRef& files, MutableBytes out);
   void damaged(size_t span, uint64_t evictions, const std::string& how);
   std::vector<ByteRange> holes(const std::vector<size_t>& spans) REQUIRES(mutex_);
   void give_back(size_t span, const FilesRef& files);

@@ -7,11 +7,14 @@
 
 #include <cstdio>
 #include <functional>
+#include <vector>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/command_daemon.h"
+#include "cli/instance_unit.h"
+#include "cli/live_mount.h"
 #include "cli/mounter.h"
 #include "cli/progress.h"
 #include "cli/termination.h"
@@ -30,9 +33,9 @@ Mounter::Reporter reporter(const std::string& name) {
 }
 
 /// Calls `work` with the name of each mount, and goes on with the others where one fails. The exit code.
-int for_all(const MountStates& states, const std::function<void(const std::string& name)>& work) {
+int for_all(const std::vector<std::string>& names, const std::function<void(const std::string& name)>& work) {
   bool good = true;
-  for (const std::string& name : states.names()) {
+  for (const std::string& name : names) {
     try {
       work(name);
     } catch (const Error& error) {
@@ -76,8 +79,9 @@ int umount_command(const std::string& name, bool force) {
   const auto unmount = [&](const std::string& each) {
     Mounter mounter(states, kControlSocket, reporter(each));
     force ? mounter.end(each) : mounter.unmount(each);
+    stop_instance(each);
   };
-  if (name.empty()) return for_all(states, unmount);
+  if (name.empty()) return for_all(names_of_mounts(states), unmount);
   with_context(name, [&] { unmount(name); });
   return 0;
 }
@@ -113,7 +117,7 @@ int reattach_command(const std::string& name) {
   // The daemon may have died again behind a mount that was done. Who starts this at its start does not start it twice.
   for (int passes = 0;; ++passes) {
     any = false;
-    const int code = for_all(states, reattach);
+    const int code = for_all(states.names(), reattach);
     if (!any || passes == kMaxPasses) return code;
   }
 }

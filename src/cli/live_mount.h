@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "control/mount_state.h"
 #include "mount/mount_table.h"
@@ -15,12 +16,17 @@ namespace erofs_oci {
 /// on a device of our own.
 std::optional<MountInfo> find_live_mount(const MountState& state);
 
-/// What the kernel knows of the mount `name` over nbd whose state file was removed: its generation, device
-/// and place, enough to undo it. Only under the name's lock, without which a mount may have no state yet.
+/// The option by which /run/mount/utab tells whose a mount is: "x-erofs-oci=NAME:GENERATION".
+std::string identifying_option(const MountState& state);
+
+/// What is known of mounts beside their state files, by the identifiers of nbd devices and by utab: name, generation,
+/// transport, device and place, enough to undo one. In no order.
+std::vector<MountState> recover_states();
+/// Of one mount. Only under the name's lock, without which a mount may have no state yet.
 std::optional<MountState> recover_state(const std::string& name);
 
-/// The name of the mount whose device is `path`, by the device's identifier; nullopt where it is not ours.
-std::optional<std::string> name_of_device(const std::string& path);
+/// Names of all mounts, whether they have a state file or not; sorted.
+std::vector<std::string> names_of_mounts(const MountStates& states);
 
 /// The nbd device that bears the state's identifier; nullopt where there is none (any more).
 std::optional<nbd::KernelDevice> find_own_device(const MountState& state);

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/instance_unit.h"
 #include "cli/live_mount.h"
 #include "cli/mounter.h"
 #include "cli/termination.h"
@@ -48,7 +49,11 @@ std::optional<std::string> find_name(const MountStates& states, const MountInfo&
       logf(LogLevel::warning, "{}: {}; ignoring", name, error.what());  // of another mount, perhaps
     }
   }
-  return name_of_device(mount.source);
+  for (const MountState& state : recover_states()) {
+    const auto live = find_live_mount(state);
+    if (live && live->id == mount.id) return state.name();
+  }
+  return std::nullopt;
 }
 
 int mount_by_helper(const HelperArguments& arguments) {
@@ -89,6 +94,7 @@ int unmount_by_helper(const HelperArguments& arguments) {
     Mounter mounter(states, kControlSocket, reporter(*name));
     arguments.force ? mounter.end(*name) : mounter.unmount(*name);
   });
+  stop_instance(*name);
   return 0;
 }
 

@@ -30,6 +30,9 @@ constexpr int kMaxRestarts = 5;
 /// How long an unmount waits for readers to go whose reads have been failed: a stop has to end within 10 s.
 constexpr std::chrono::seconds kReadersLeave{5};
 constexpr std::chrono::milliseconds kReadersPause{100};
+/// How long the kernel may take to end a mount over fuse whose last user has gone; udev may still look at its loop device.
+constexpr std::chrono::seconds kServingEnds{5};
+constexpr std::chrono::milliseconds kServingPause{5};
 /// So often in a row nobody reads of whom the mount is busy all the same: it is in use.
 constexpr int kQuietRounds = 2;
 
@@ -61,10 +64,11 @@ void check_mountpoint(const Definition& definition) {
   }
 }
 
-/// For systemd, which orders it as a remote mount, and umount(8), which leaves the work to umount.erofs-oci.
-std::vector<std::string> mount_options(const Definition& definition) {
-  std::vector<std::string> options = definition.options;
-  options.insert(options.end(), {"_netdev", "helper=erofs-oci"});
+/// For whoever has lost the state; for systemd, which orders it as a remote mount; and for umount(8), which leaves the work to
+/// umount.erofs-oci.
+std::vector<std::string> mount_options(const MountState& state) {
+  std::vector<std::string> options{identifying_option(state), "_netdev", "helper=erofs-oci"};
+  options.insert(options.end(), state.definition.options.begin(), state.definition.options.end());
   return options;
 }
 
@@ -220,7 +224,7 @@ ScopedMount Mounter::mount_served(const MountState& state, KernelTransport& tran
     transport.wait_until_ready();
     passed("queue-set");
     return transport.mount(
-        {.source = {}, .mountpoint = definition.mountpoint, .options = mount_options(definition)});
+        {.source = {}, .mountpoint = definition.mountpoint, .options = mount_options(state)});
   } catch (const Error& error) {
     if (!given_up) throw;
     const auto limit = std::chrono::duration_cast<std::chrono::seconds>(definition.start_timeout).count();
@@ -238,6 +242,11 @@ void Mounter::serve(const MountState& state, const std::vector<UniqueFd>& fds, D
 std::vector<std::string> Mounter::reload(const Definition& definition) {
   const UniqueFd held = lock(definition.name);
   auto state = states_.load(definition.name);
+  if (!state && recover_state(definition.name)) {
+    throw Error(ErrorKind::not_found,
+                "its state file was removed, so that nobody knows what is in force; what it serves goes on until it is "
+                "unmounted and mounted anew");
+  }
   if (!state || state->phase != MountPhase::mounted || !find_live_mount(*state))
     throw Error(ErrorKind::not_found, "is not mounted");
   const auto changes = changes_between(state->definition, definition);
@@ -331,16 +340,29 @@ void Mounter::unmount_promptly(const MountState& state, std::optional<DaemonClie
   }
 }
 
-/// A filesystem may live on in another mount namespace; ending its device would fail the reads there. Where nobody
-/// serves it they fail anyhow, and to open it would wait for an answer that never comes.
+/// A filesystem may live on, by a bind mount or in another mount namespace; ending its device would fail the reads there. Where
+/// nobody serves it they fail anyhow.
 void Mounter::disconnect_device(const MountState& state) {
-  const auto device = find_own_device(state);
-  if (!device) return;
-  if (is_served(state) && device->is_in_use()) {
-    throw make_error(ErrorKind::busy, "{} is unmounted here, but still in use in another mount namespace; it is served on",
-                     device->path());
+  if (is_used_elsewhere(state)) {
+    throw Error(ErrorKind::busy,
+                "is unmounted here, but still in use by a bind mount or in another mount namespace; it is served on");
   }
-  nbd::Netlink().disconnect(device->index());
+  if (const auto device = find_own_device(state)) nbd::Netlink().disconnect(device->index());
+}
+
+/// Over nbd the device tells; it is not asked where nobody serves it, as its opening would wait for an answer that never comes.
+/// Over fuse the serving ends by itself with the last user, very soon.
+bool Mounter::is_used_elsewhere(const MountState& state) {
+  if (state.transport == TransportKind::nbd) {
+    const auto device = find_own_device(state);
+    return device && is_served(state) && device->is_in_use();
+  }
+  const auto until = std::chrono::steady_clock::now() + kServingEnds;
+  while (is_served(state)) {
+    if (std::chrono::steady_clock::now() >= until) return true;
+    std::this_thread::sleep_for(kServingPause);
+  }
+  return false;
 }
 
 bool Mounter::is_served(const MountState& state) {

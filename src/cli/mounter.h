@@ -67,6 +67,7 @@ class Mounter {
   void unmount_promptly(const MountState& state, std::optional<DaemonClient>& daemon) const;
   static bool is_served(const MountState& state);
   static void disconnect_device(const MountState& state);
+  static bool is_used_elsewhere(const MountState& state);
   void close_in_daemon(const MountState& state);
 
   MountStates& states_;

@@ -18,6 +18,10 @@ using erofs::NodeId;
 /// EROFS counts blocks in 32 bits; with 4 KiB ones that is 16 TiB, holes included.
 constexpr uint64_t kMaxBlocks = UINT32_MAX;
 
+/// Between metadata and data, as zeros: who reads the tree is read ahead by the kernel, which would go on into the first
+/// layer and have it fetched. Two times the default of read_ahead (erofs-oci.toml(5)), as the kernel is up to two windows ahead.
+constexpr uint64_t kGap = 2 * kMiB;
+
 /// The regular files with a size that names lead to.
 std::vector<NodeId> reachable_files(const erofs::Tree& tree) {
   std::vector<bool> seen(tree.nodes.size());
@@ -70,6 +74,7 @@ DeviceLayout lay_out_data(LayerMerger& merged, uint64_t block_size) {
   };
   std::ranges::sort(files, {}, place_in_layers);
   DeviceLayout layout;
+  if (!files.empty()) layout.data_size = kGap;
   layout.extents.reserve(files.size());
   for (const NodeId id : files) place_file(tree.nodes[id], merged.layer_of(id), layout, block_size);
   return layout;

@@ -32,16 +32,22 @@ MountInfo to_info(libmnt_fs* fs) {
   return info;
 }
 
-template <typename Predicate>
-std::vector<MountInfo> mounts_where(Predicate&& wanted) {
-  const std::unique_ptr<libmnt_table, Unref> table(mnt_new_table_from_file(kMountInfo));
+using Table = std::unique_ptr<libmnt_table, Unref>;
+
+template <typename Visit>
+void for_each_mount(const Table& table, Visit&& visit) {
   const std::unique_ptr<libmnt_iter, Unref> iterator(mnt_new_iter(MNT_ITER_FORWARD));
   if (!table || !iterator) throw errno_error("{}", kMountInfo);
+  for (libmnt_fs* fs = nullptr; mnt_table_next_fs(table.get(), iterator.get(), &fs) == 0;) visit(fs);
+}
+
+template <typename Predicate>
+std::vector<MountInfo> mounts_where(Predicate&& wanted) {
   std::vector<MountInfo> found;
-  for (libmnt_fs* fs = nullptr; mnt_table_next_fs(table.get(), iterator.get(), &fs) == 0;) {
+  for_each_mount(Table(mnt_new_table_from_file(kMountInfo)), [&](libmnt_fs* fs) {
     MountInfo info = to_info(fs);
     if (wanted(info)) found.push_back(std::move(info));
-  }
+  });
   return found;
 }
 
@@ -69,6 +75,23 @@ std::optional<MountInfo> find_mount_by_id(int id) {
 
 std::vector<MountInfo> find_mounts_of(dev_t device) {
   return mounts_where([device](const MountInfo& info) { return info.device == device; });
+}
+
+std::vector<NotedMount> find_mounts_noted(const std::string& option) {
+  const Table table(mnt_new_table());
+  if (!table) throw system_error(ENOMEM, "libmount");
+  const int result = mnt_table_parse_mtab(table.get(), nullptr);
+  if (result != 0) throw system_error(result < 0 ? -result : EIO, "reading the mount table");
+  std::vector<NotedMount> found;
+  for_each_mount(table, [&](libmnt_fs* fs) {
+    char* value = nullptr;
+    size_t length = 0;
+    const char* options = mnt_fs_get_user_options(fs);
+    if (options == nullptr || mnt_optstr_get_option(options, option.c_str(), &value, &length) != 0 || value == nullptr)
+      return;
+    found.push_back({to_info(fs), std::string(value, length)});
+  });
+  return found;
 }
 
 std::vector<MountInfo> find_mounts_on(int id) {

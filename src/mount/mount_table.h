@@ -36,6 +36,15 @@ std::optional<MountInfo> find_mount_by_id(int id);
 /// All mounts of the filesystem on `device`, bind mounts included.
 std::vector<MountInfo> find_mounts_of(dev_t device);
 
+/// A mount, and the value of an option that /run/mount/utab has for it.
+struct NotedMount {
+  MountInfo mount;
+  std::string value;
+};
+
+/// Mounts for which utab has `option` with a value: "x-name" finds "x-name=VALUE".
+std::vector<NotedMount> find_mounts_noted(const std::string& option);
+
 /// Those mounted on directories of mount `id`, which keep it busy.
 std::vector<MountInfo> find_mounts_on(int id);
 

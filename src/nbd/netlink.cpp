@@ -7,14 +7,13 @@
 #include <netlink/genl/genl.h>
 #include <netlink/netlink.h>
 #include <poll.h>
-#include <spawn.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <optional>
 
 #include "base/error.h"
+#include "base/run_program.h"
 #include "nbd/protocol.h"
 
 namespace erofs_oci::nbd {
@@ -32,22 +31,11 @@ void check(int result, std::string_view what) {
   if (result < 0) throw make_error(ErrorKind::system, "{}: {}", what, nl_geterror(result));
 }
 
-/// Runs "modprobe -q nbd"; whether that helped shows when the driver is asked for again.
-void load_driver() {
-  const char* const arguments[] = {"modprobe", "-q", "nbd", nullptr};
-  const char* const environment[] = {nullptr};
-  pid_t pid = 0;
-  if (::posix_spawn(&pid, "/sbin/modprobe", nullptr, nullptr, const_cast<char**>(arguments),
-                    const_cast<char**>(environment)) == 0) {
-    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) continue;
-  }
-}
-
 /// The number of the driver's netlink family; negative where the driver is not there.
 int resolve_family(nl_sock* socket) {
   const int family = genl_ctrl_resolve(socket, NBD_GENL_FAMILY_NAME);
   if (family >= 0) return family;
-  load_driver();
+  run_program("/sbin/modprobe", {"modprobe", "-q", "nbd"});  // whether that helped shows now
   return genl_ctrl_resolve(socket, NBD_GENL_FAMILY_NAME);
 }
 

@@ -12,9 +12,9 @@ namespace {
 class LiveMountTest : public MountTest {
  protected:
   /// The state of a mount that this makes.
-  MountState mount() {
+  MountState mount(const std::vector<std::string>& options = {}) {
     auto mounted =
-        mount_erofs_file(image_fd_.get(), 4096, {.source = {}, .mountpoint = target(), .options = {}});
+        mount_erofs_file(image_fd_.get(), 4096, {.source = {}, .mountpoint = target(), .options = options});
     MountState state;
     state.phase = MountPhase::mounted;
     state.definition.name = "tools";
@@ -63,6 +63,38 @@ TEST_F(LiveMountTest, AnErofsOnAnotherDeviceIsNotOurs) {
   state.unique_mount_id.reset();
   *state.mount_device += 1;
   EXPECT_FALSE(find_live_mount(state));
+}
+
+TEST_F(LiveMountTest, WithoutAStateItIsRecoveredFromUtab) {
+  MountState state;
+  state.definition.name = "a:b";  // as a name may be
+  state.generation = std::string(32, '7');
+  const auto mounted = mount({identifying_option(state), "x-erofs-oci=c:" + state.generation, "_netdev"});
+  const auto recovered = recover_state("a:b");
+  ASSERT_TRUE(recovered);
+  EXPECT_EQ(recovered->generation, state.generation);
+  EXPECT_EQ(recovered->transport, TransportKind::fuse);
+  EXPECT_EQ(recovered->definition.mountpoint, target());
+  const auto found = find_live_mount(*recovered);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(static_cast<uint32_t>(found->id), *mounted.mount_id);
+  EXPECT_FALSE(recover_state("c"));
+}
+
+TEST_F(LiveMountTest, WhatUtabSaysOfAMountThatIsGoneIsNotBelieved) {
+  MountState state;
+  state.definition.name = "tools";
+  state.generation = std::string(32, '7');
+  mount({identifying_option(state)});
+  unmount_by_hand();
+  EXPECT_FALSE(recover_state("tools"));
+  ASSERT_EQ(::mount("foreign", target().c_str(), "tmpfs", 0, nullptr), 0);
+  EXPECT_FALSE(recover_state("tools"));
+}
+
+TEST_F(LiveMountTest, AnOptionThatNamesNoGenerationIsNoneOfOurs) {
+  mount({"x-erofs-oci=tools:1", "x-erofs-oci.note=tools:" + std::string(32, '7')});
+  EXPECT_FALSE(recover_state("tools"));
 }
 
 TEST_F(LiveMountTest, AnErofsOnAnotherNbdDeviceIsNotOurs) {

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/instance_unit.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string_view>
+
+#include "base/run_program.h"
+
+namespace erofs_oci {
+namespace {
+
+/// sd_booted(3)
+bool is_systemd_running() { return ::access("/run/systemd/system", F_OK) == 0; }
+
+/// systemd.exec(5), $SYSTEMD_EXEC_PID
+bool is_run_by_unit() {
+  const char* const pid = std::getenv("SYSTEMD_EXEC_PID");
+  return pid != nullptr && std::string_view(pid) == std::to_string(::getpid());
+}
+
+}  // namespace
+
+void stop_instance(const std::string& name) {
+  if (!is_systemd_running() || is_run_by_unit()) return;
+  const std::string unit = fmt::format("erofs-oci@{}.service", name);
+  // It fails where there is no such unit, or systemd is just going: nothing to be said of.
+  run_program("/usr/bin/systemctl", {"systemctl", "--no-block", "stop", unit.c_str()});
+}
+
+}  // namespace erofs_oci
