@@ -52,7 +52,7 @@ start_registry
 start_front
 push_layer team/rival 1.0 "$image/layer.tar.gz"
 check erofs-oci index --insecure --format tarindex --layer 0 --output /var/lib/rival.erofs --zinfo /var/lib/rival.zinfo \
-  "$registry/team/rival:1.0"
+  "$registry/team/rival:1.0" >/run/index.out 2>&1
 mkdir -p /etc/erofs-oci /srv/tools
 printf '%s\n' "image = \"$front/team/rival:1.0\"" 'platform = "linux/amd64"' 'layer = 0' 'tarindex = "/var/lib/rival.erofs"' \
   'zinfo = "/var/lib/rival.zinfo"' 'mountpoint = "/srv/tools"' '[registry]' 'insecure = true' >/etc/erofs-oci/tools.toml
