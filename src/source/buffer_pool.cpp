@@ -10,10 +10,11 @@ namespace {
 
 constexpr size_t kSmallest = 16 * kKiB;
 
-/// Sizes are rounded up to one of four steps between powers of two, so that few kinds of buffers fit many needs.
+/// Sizes are rounded up to one of 16 steps between powers of two: spans are of nearly the same size, so that next to nothing is
+/// to be added to one that was used.
 size_t rounded(size_t size) {
   if (size <= kSmallest) return kSmallest;
-  const size_t step = std::bit_floor(size - 1) / 4;
+  const size_t step = std::bit_floor(size - 1) / 16;
   return (size + step - 1) / step * step;
 }
 

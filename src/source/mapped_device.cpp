@@ -31,6 +31,10 @@ uint64_t metadata_bytes(const std::vector<Piece>& pieces) {
 /// Of the memory bound, the part that one sequential reader may be ahead.
 constexpr uint64_t kWindowShare = 4;
 
+/// The kernel's reads, and no longer ones, whose spans together might withhold too much memory from others until the reply is
+/// taken: half of the bound is for replies of their own.
+constexpr uint64_t kMaxPointed = 1 * kMiB;
+
 /// A part of a read that lies in one span.
 struct SpanPart {
   size_t span;
@@ -47,7 +51,9 @@ SpanPart first_part(const SpanTable& spans, ByteRange range) {
 
 }  // namespace
 
-/// A read that has to wait: for memory for its reply, then for its spans, which arrive in any order.
+/// A read that has to wait for its spans, which arrive in any order. None is held while another is awaited, so that no memory is
+/// withheld from those who wait as well; when the last has come, all are in memory, as a rule, and the reply points there. Else,
+/// and where it is a long one, they are copied as they come into memory of the reply's own.
 class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRead> {
  public:
   PendingRead(std::shared_ptr<MappedDevice> device, ByteRange range, std::vector<Piece> pieces, ReadDone done)
@@ -58,15 +64,18 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
 
   void start() {
     if (const auto part = only_part()) return start_inside_span(*part);
-    device_->loader_.memory().reserve(
-        MemoryBound::Kind::reply, range_.length,
-        [self = shared_from_this()](Reservation memory) { self->fill(std::move(memory)); });
+    range_.length <= kMaxPointed ? load_all() : reserve_reply();
   }
 
  private:
+  /// What is done once nothing is under way and nothing has failed.
+  using Next = void (PendingRead::*)();
+
+  static bool is_in_stream(const Piece& piece) { return !piece.is_gap && piece.target != kMetadata; }
+
   std::optional<SpanPart> only_part() const {
     const Piece& piece = pieces_.front();
-    if (pieces_.size() != 1 || piece.is_gap || piece.target == kMetadata) return std::nullopt;
+    if (pieces_.size() != 1 || !is_in_stream(piece)) return std::nullopt;
     const SpanPart part = first_part(*stream(piece).spans, piece.range);
     if (part.length != piece.range.length) return std::nullopt;
     return part;
@@ -85,41 +94,78 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
                           });
   }
 
-  /// Asks for every span at once; each is copied out as it comes, so that none is held while another is awaited.
+  /// Asks for every span of a piece at once: `arrived` is called with each that came, and its place in the piece; then `next`
+  /// once nothing is under way.
+  template <typename Arrived>
+  void load_piece(const Piece& piece, Next next, const Arrived& arrived) {
+    SpanLoader::Together together(device_->loader_);
+    for (ByteRange rest = piece.range; !rest.empty();) {
+      const SpanPart part = first_part(*stream(piece).spans, rest);
+      const SpanPlace place{piece.target, static_cast<uint32_t>(part.span)};
+      const uint64_t offset = rest.offset - piece.range.offset;
+      ++parts_under_way_;
+      device_->loader_.load(device_->parts_.streams[piece.target], part.span, Priority::foreground,
+                            [self = shared_from_this(), next, arrived, part, place, offset](const SpanResult& result) {
+                              self->device_->note(place, self->begin_, result);
+                              if (result.error) {
+                                self->remember(*result.error, place);
+                              } else {
+                                arrived(part, offset, *result.span);
+                              }
+                              self->part_finished(next);
+                            });
+      rest = ByteRange::from_to(rest.offset + part.length, rest.end());
+    }
+  }
+
+  void load_all() {
+    for (const Piece& piece : pieces_) {
+      if (is_in_stream(piece)) load_piece(piece, &PendingRead::reply_from_memory, [](const SpanPart&, uint64_t, const Buffer&) {});
+    }
+    part_finished(&PendingRead::reply_from_memory);
+  }
+
+  void reply_from_memory() {
+    std::optional<Payload> payload;
+    try {
+      payload = device_->read_from_memory(pieces_, nullptr);
+    } catch (const Error& error) {
+      return fail(error);
+    }
+    if (payload) return done_({0, *std::move(payload), {}});
+    reserve_reply();
+  }
+
+  void reserve_reply() {
+    device_->loader_.memory().reserve(
+        MemoryBound::Kind::reply, range_.length,
+        [self = shared_from_this()](Reservation memory) { self->fill(std::move(memory)); });
+  }
+
   void fill(Reservation memory) {
     try {
       reply_ = device_->loader_.memory().allocate(std::move(memory));
     } catch (const Error& error) {
       return fail(error);
     }
+    parts_under_way_ = 1;
     uint64_t offset = 0;
     for (const Piece& piece : pieces_) {
       fill_piece(piece, reply_->bytes().subspan(offset, piece.range.length));
       offset += piece.range.length;
     }
-    part_finished();
+    part_finished(&PendingRead::reply_with_copy);
   }
 
   void fill_piece(const Piece& piece, MutableBytes out) {
     if (piece.is_gap) {
       std::ranges::fill(out, std::byte{0});
-      return;
-    }
-    if (piece.target == kMetadata) return fill_metadata(piece.range, out);
-    SpanLoader::Together together(device_->loader_);
-    ByteRange rest = piece.range;
-    while (!rest.empty()) {
-      const SpanPart part = first_part(*stream(piece).spans, rest);
-      const SpanPlace place{piece.target, static_cast<uint32_t>(part.span)};
-      ++parts_under_way_;
-      device_->loader_.load(
-          device_->parts_.streams[piece.target], part.span, Priority::foreground,
-          [self = shared_from_this(), part, place, to = out.first(part.length)](SpanResult result) {
-            self->device_->note(place, self->begin_, result);
-            self->span_arrived(place, part, to, result);
-          });
-      out = out.subspan(part.length);
-      rest = ByteRange::from_to(rest.offset + part.length, rest.end());
+    } else if (piece.target == kMetadata) {
+      fill_metadata(piece.range, out);
+    } else {
+      load_piece(piece, &PendingRead::reply_with_copy, [out](const SpanPart& part, uint64_t offset, const Buffer& span) {
+        std::memcpy(out.data() + offset, span.bytes().data() + part.offset_in_span, part.length);
+      });
     }
   }
 
@@ -131,16 +177,12 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
     }
   }
 
-  void span_arrived(SpanPlace place, SpanPart part, MutableBytes out, const SpanResult& result) {
-    if (result.error) {
-      remember(*result.error, place);
-    } else {
-      std::memcpy(out.data(), result.span->bytes().data() + part.offset_in_span, part.length);
-    }
-    part_finished();
+  void reply_with_copy() {
+    const Bytes bytes = std::as_const(*reply_).bytes();
+    done_({0, {{bytes, std::move(reply_)}}, {}});
   }
 
-  void part_finished() {
+  void part_finished(Next next) {
     if (--parts_under_way_ != 0) return;
     std::optional<Error> error;
     std::optional<SpanPlace> place;
@@ -150,8 +192,7 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
       place = place_;
     }
     if (error) return fail(*error, place);
-    const Bytes bytes = std::as_const(*reply_).bytes();
-    done_({0, {{bytes, std::move(reply_)}}, {}});
+    (this->*next)();
   }
 
   void remember(const Error& error, std::optional<SpanPlace> place = std::nullopt) {
@@ -174,7 +215,7 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
   const ReadDone done_;
   const AccessRecord::Clock::time_point begin_ = AccessRecord::Clock::now();
   std::shared_ptr<Buffer> reply_;
-  std::atomic<size_t> parts_under_way_{1};  // one for fill() itself
+  std::atomic<size_t> parts_under_way_{1};  // one for who asks for them
   Mutex mutex_;
   std::optional<Error> error_ GUARDED_BY(mutex_);
   std::optional<SpanPlace> place_ GUARDED_BY(mutex_);  // where error_ was
@@ -198,7 +239,7 @@ void MappedDevice::read(ByteRange range, ReadDone done) {
   std::vector<Piece> pieces = parts_.map->pieces(range);
   std::optional<Payload> payload;
   try {
-    payload = read_from_memory(pieces);
+    payload = read_from_memory(pieces, record_.get());
   } catch (const Error& error) {
     note_failure(range, error);
     return done({error.errno_value(), {}, {}});
@@ -262,7 +303,7 @@ void MappedDevice::read_ahead(const std::vector<Piece>& pieces) {
   }
 }
 
-std::optional<Payload> MappedDevice::read_from_memory(const std::vector<Piece>& pieces) {
+std::optional<Payload> MappedDevice::read_from_memory(const std::vector<Piece>& pieces, AccessRecord* record) {
   if (metadata_bytes(pieces) > kMaxDirectMetadata) return std::nullopt;
   Payload payload;
   for (const Piece& piece : pieces) {
@@ -272,20 +313,20 @@ std::optional<Payload> MappedDevice::read_from_memory(const std::vector<Piece>& 
       auto local = std::make_shared<std::vector<std::byte>>(piece.range.length);
       read_metadata(piece.range, *local);
       payload.push_back({*local, local});
-    } else if (!append_spans(piece, payload)) {
+    } else if (!append_spans(piece, payload, record)) {
       return std::nullopt;
     }
   }
   return payload;
 }
 
-bool MappedDevice::append_spans(const Piece& piece, Payload& payload) {
+bool MappedDevice::append_spans(const Piece& piece, Payload& payload, AccessRecord* record) {
   const Stream& stream = *parts_.streams[piece.target];
   for (ByteRange rest = piece.range; !rest.empty();) {
     const SpanPart part = first_part(*stream.spans, rest);
     SpanRef span = loader_.find(stream, part.span);
     if (!span) return false;
-    record_->note_hit({piece.target, static_cast<uint32_t>(part.span)});
+    if (record != nullptr) record->note_hit({piece.target, static_cast<uint32_t>(part.span)});
     payload.push_back({span->bytes().subspan(part.offset_in_span, part.length), span});
     rest = ByteRange::from_to(rest.offset + part.length, rest.end());
   }

@@ -84,8 +84,9 @@ class MappedDevice : public BlockDevice, public std::enable_shared_from_this<Map
  private:
   class PendingRead;
   void note_failure(ByteRange range, const Error& error, std::optional<SpanPlace> place);
-  std::optional<Payload> read_from_memory(const std::vector<Piece>& pieces);
-  bool append_spans(const Piece& piece, Payload& payload);
+  /// The reply, where memory holds all of it; hits are noted in `record`, where one is given.
+  std::optional<Payload> read_from_memory(const std::vector<Piece>& pieces, AccessRecord* record);
+  bool append_spans(const Piece& piece, Payload& payload, AccessRecord* record);
   void note(SpanPlace place, AccessRecord::Clock::time_point begin, const SpanResult& result);
   void read_ahead(const std::vector<Piece>& pieces);
   void read_metadata(ByteRange range, MutableBytes out) const;

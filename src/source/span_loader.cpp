@@ -38,6 +38,7 @@ struct SpanLoader::Load : FetchQueue::Fetch, std::enable_shared_from_this<Load> 
   std::vector<PrefetchDone> prefetch;  // told once the memory of the span can be had again
   bool ahead = false;                  // nobody has asked for it yet
   LoadedAhead loaded_ahead;
+  Reservation input_memory;  // of the input, until something is fetched
   std::shared_ptr<Buffer> input;
   std::shared_ptr<Buffer> output;
   int fetches = 0;
@@ -202,7 +203,7 @@ void SpanLoader::start(const std::shared_ptr<Load>& load, Reservation reservatio
   try {
     const uint64_t output_length = load->stream->spans->output(load->span).length;
     load->output = memory_.allocate(reservation.split(output_length));
-    if (!load->direct() && !load->in_group()) load->input = memory_.allocate(std::move(reservation));
+    load->input_memory = std::move(reservation);
   } catch (const Error& error) {
     return finish(load, error);
   }
@@ -229,6 +230,11 @@ void SpanLoader::fetch(const std::shared_ptr<Load>& load) {
     if (stopping_) return finish(load, Error(ErrorKind::unavailable, ECANCELED, "the daemon is stopping"));
     ++load->fetches;
     return fetch_group(load);
+  }
+  try {
+    if (!load->direct() && !load->input) load->input = memory_.allocate(std::move(load->input_memory));
+  } catch (const Error& error) {
+    return finish(load, error);
   }
   {
     MutexLock lock(mutex_);
@@ -354,6 +360,7 @@ void SpanLoader::forget_damaged(const Load& load) {
 
 void SpanLoader::finish(const std::shared_ptr<Load>& load, std::optional<Error> error) {
   load->input.reset();
+  load->input_memory = Reservation();
   SpanRef output = error ? nullptr : std::move(load->output);
   load->output.reset();
   SpanRef span = lend(output);

@@ -79,6 +79,12 @@ TEST_P(MemoryPressure, SeveralLargestReadsEnd) {
   for (uint64_t i = 0; i < 6; ++i) expect_data(reads[i], {kOdd + i * 11 * kMiB, kLargest});
 }
 
+TEST_P(MemoryPressure, AShortReadOverTwoSpansPointsToThem) {
+  const ReadResult result = start_read({kOdd, 1 * kMiB}).get();
+  ASSERT_EQ(result.errno_value, 0);
+  EXPECT_EQ(result.payload.size(), 2u);
+}
+
 TEST_P(MemoryPressure, AHitIsAnsweredAmongManyLargestReads) {
   start_read({0, 4096}).get();
   ReadResult kept = start_read({0, 4096}).get();  // so that the span stays
