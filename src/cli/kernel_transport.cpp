@@ -13,8 +13,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Of 128 KiB to 4 MiB the one by which a tree is read the fastest over fuse, if not by much (tests/bench/queue): the daemon
-/// reads ahead by itself.
+// The queue's settings were measured: nbd/README.md, "The queue".
 constexpr uint64_t kDefaultReadAhead = 1 * kMiB;
 constexpr uint64_t kMaxRequest = 1 * kMiB;
 /// How soon a request that was in flight at a crash is sent again, where the connection was lost with the daemon; also the

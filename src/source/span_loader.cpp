@@ -2,11 +2,8 @@
 #include "source/span_loader.h"
 
 #include <algorithm>
-#include <array>
 #include <iterator>
 #include <utility>
-
-#include "base/twin_sha256.h"
 
 namespace erofs_oci {
 namespace {
@@ -45,7 +42,6 @@ struct SpanLoader::Load : FetchQueue::Fetch, std::enable_shared_from_this<Load> 
 
   SpanKey key() const { return {stream->id, span}; }
   bool direct() const { return stream->spans->is_identity(); }
-  const Digest* digest() const { return stream->spans->digest(span); }
   bool in_group() const { return stream->spans->group(span).count > 1; }
 };
 
@@ -61,7 +57,8 @@ SpanLoader::Together::~Together() {
   loader_.send_fetches();
 }
 
-SpanLoader::SpanLoader(MemoryBound& memory, WorkerPool& workers) : memory_(memory), workers_(workers) {
+SpanLoader::SpanLoader(MemoryBound& memory, WorkerPool& workers)
+    : memory_(memory), workers_(workers), decoder_(workers) {
   memory_.set_evict([this](uint64_t wanted) { return evict(wanted); });
 }
 
@@ -276,66 +273,17 @@ void SpanLoader::fetch_neighbours(const std::vector<std::shared_ptr<Load>>& load
 void SpanLoader::fetched(const std::shared_ptr<Load>& load, std::optional<Error> error) {
   if (error || (load->direct() && load->stream->spans->digest(load->span) == nullptr))
     return finish(load, std::move(error));
-  {
-    MutexLock lock(mutex_);
-    fetched_[static_cast<size_t>(load->priority)].push_back(load);
-  }
-  workers_.post(load->priority, [this, priority = load->priority] { decode_next(priority); });
+  const auto done = [this, load](const std::optional<Error>& corrupt) {
+    corrupt ? decoding_failed(load, *corrupt) : finish(load, std::nullopt);
+  };
+  const Bytes input = load->direct() ? Bytes() : std::as_const(*load->input).bytes();
+  decoder_.decode(load->priority, {load->stream, load->span, input, load->output->bytes(), done});
 }
 
 /// Fetched, decoded and verified there.
 void SpanLoader::fetch_group(const std::shared_ptr<Load>& load) {
   groups_.load(load->stream, load->span, load->output->bytes(),
                [this, load](std::optional<Error> error) { finish(load, std::move(error)); });
-}
-
-/// Null where another thread took it along.
-std::shared_ptr<SpanLoader::Load> SpanLoader::take_fetched(Priority priority) {
-  MutexLock lock(mutex_);
-  auto& fetched = fetched_[static_cast<size_t>(priority)];
-  if (fetched.empty()) return nullptr;
-  const auto load = std::move(fetched.front());
-  fetched.pop_front();
-  return load;
-}
-
-/// One load; and one more where that still waits, so that no thread is free for it: the digests of two take little more
-/// time than that of one.
-void SpanLoader::decode_next(Priority priority) {
-  std::vector<std::shared_ptr<Load>> loads;
-  while (loads.size() < 2) {
-    auto load = take_fetched(priority);
-    if (!load) break;
-    if (load->direct() || decode(load)) loads.push_back(std::move(load));
-  }
-  const auto output = [&](size_t i) { return std::as_const(*loads[i]->output).bytes(); };
-  std::array<Digest, 2> digests;
-  if (loads.size() == 2 && loads[0]->digest() != nullptr && loads[1]->digest() != nullptr) {
-    digests = TwinSha256::both(output(0), output(1));
-  } else {
-    for (size_t i = 0; i < loads.size(); ++i)
-      if (loads[i]->digest() != nullptr) digests[i] = sha256(output(i));
-  }
-  for (size_t i = 0; i < loads.size(); ++i) verify(loads[i], digests[i]);
-}
-
-bool SpanLoader::decode(const std::shared_ptr<Load>& load) {
-  try {
-    load->stream->spans->decode(load->span, load->input->bytes(), load->output->bytes());
-    return true;
-  } catch (const Error& error) {
-    decoding_failed(load, error);
-    return false;
-  }
-}
-
-void SpanLoader::verify(const std::shared_ptr<Load>& load, const Digest& digest) {
-  try {
-    check_digest(*load->stream->spans, load->span, digest);
-  } catch (const Error& error) {
-    return decoding_failed(load, error);
-  }
-  finish(load, std::nullopt);
 }
 
 void SpanLoader::decoding_failed(const std::shared_ptr<Load>& load, const Error& error) {

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
 #include <atomic>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -15,8 +13,8 @@
 #include "source/group_loader.h"
 #include "source/memory_bound.h"
 #include "source/span_cache.h"
+#include "source/span_decoder.h"
 #include "source/stream.h"
-#include "source/worker_pool.h"
 
 namespace erofs_oci {
 
@@ -94,10 +92,6 @@ class SpanLoader {
   void fetched(const std::shared_ptr<Load>& load, std::optional<Error> error);
   void fetch_group(const std::shared_ptr<Load>& load);
   void load_kept(const std::shared_ptr<Load>& load);
-  std::shared_ptr<Load> take_fetched(Priority priority);
-  void decode_next(Priority priority);
-  bool decode(const std::shared_ptr<Load>& load);
-  void verify(const std::shared_ptr<Load>& load, const Digest& digest);
   void decoding_failed(const std::shared_ptr<Load>& load, const Error& error);
   void forget_damaged(const Load& load);
   static std::shared_ptr<Load> load_for_others(const Load& failed, const Error& error,
@@ -109,6 +103,7 @@ class SpanLoader {
 
   MemoryBound& memory_;
   WorkerPool& workers_;
+  SpanDecoder decoder_;
   GroupLoader groups_;
   std::atomic<bool> stopping_{false};
   Mutex mutex_;
@@ -120,7 +115,6 @@ class SpanLoader {
   std::unordered_map<Digest, size_t> uses_ GUARDED_BY(mutex_);  // of contents, by devices
   std::unordered_map<SpanKey, std::shared_ptr<Load>, SpanKeyHash> loads_ GUARDED_BY(mutex_);
   FetchQueue fetches_ GUARDED_BY(mutex_);  // of loads_
-  std::array<std::deque<std::shared_ptr<Load>>, 3> fetched_ GUARDED_BY(mutex_);  // by Priority, to be decoded
   size_t holds_ GUARDED_BY(mutex_) = 0;    // of Together
 };
 

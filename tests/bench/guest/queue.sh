@@ -1,22 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The queue of a mount over nbd: how long the same reads take by each of its settings, one changed at a time, medians of rounds.
+# The queue of a mount over nbd: how long the same reads take by each of its settings, one changed at a time.
 # needs: project
 # timeout: 1800
 . /host/tests/guest/lib.sh
 
-rounds=$(rounds 3)
-seconds() { awk -v begin="$1" -v end="$2" 'BEGIN { printf "%.3f\n", end - begin }'; }
-timed() { # COMMAND…: with nothing cached
+rounds=$(rounds 15)
+timed() { # COMMAND…: the milliseconds it takes with nothing cached
   local begin
   drop_caches
   begin=$EPOCHREALTIME
   "$@" >/dev/null
-  seconds "$begin" "$EPOCHREALTIME"
-}
-median_of() {
-  local round
-  for ((round = 0; round < rounds; ++round)); do timed "$@"; done | sort -n | awk '{ value[NR] = $1 } END { print value[int((NR + 1) / 2)] }'
+  awk -v begin="$begin" -v end="$EPOCHREALTIME" 'BEGIN { printf "%.0f\n", (end - begin) * 1e3 }'
 }
 one_after_the_other() { cat /srv/large/*; }
 four_at_once() {
@@ -43,18 +38,27 @@ set_all() { # KEY VALUE
   done
 }
 get() { sed 's/.*\[\(.*\)\].*/\1/' "/sys/block/nbd$(jq .nbd_index /run/erofs-oci/mounts/large.json)/queue/$1"; }
-printf '%-28s %14s %14s %14s\n' "medians of $rounds, seconds" '48 MiB' '4 at once' 'small files'
-measure() { # KEY VALUE…: the key is as it was afterwards
-  local key=$1 before value
+reads=(one_after_the_other four_at_once small_files)
+median() { sort -n "$1" | awk '{ value[NR] = $1 } END { print value[int((NR + 1) / 2)] }'; }
+# measure KEY VALUE…: the values take turns, as a guest is now slow and now fast; the key is as it was afterwards
+measure() {
+  local key=$1 before value read round medians
   before=$(get "$key")
   shift
+  for ((round = 0; round < rounds; ++round)); do
+    for value; do
+      set_all "$key" "$value" || die "$key cannot be $value"
+      for read in "${reads[@]}"; do timed "$read" >>"/tmp/$key.$value.$read"; done
+    done
+  done
   for value; do
-    set_all "$key" "$value" || { printf '%-28s refused\n' "$key = $value"; continue; }
-    printf '%-28s %14s %14s %14s\n' "$key = $value$([[ $value != "$before" ]] || echo ' (set)')" \
-      "$(median_of one_after_the_other)" "$(median_of four_at_once)" "$(median_of small_files)"
+    medians=()
+    for read in "${reads[@]}"; do medians+=("$(median "/tmp/$key.$value.$read")"); done
+    printf '%-28s %14s %14s %14s\n' "$key = $value$([[ $value != "$before" ]] || echo ' (set)')" "${medians[@]}"
   done
   set_all "$key" "$before"
 }
+printf '%-28s %14s %14s %14s\n' "medians of $rounds, ms" '48 MiB' '4 at once' 'small files'
 measure scheduler none mq-deadline
 measure max_sectors_kb 128 512 1024 2048
 measure nr_requests 4 8 24 64
