@@ -228,8 +228,8 @@ method Status(name: ?string) -> (mounts: []MountStatus)
 method List() -> (mounts: []MountSummary)
 
 # served: a transport began; closed: the mount is gone; source_away: reads wait; read_failed: somebody got an I/O error; corrupt:
-# likewise, since what came is not what it should be.
-type EventKind (served, closed, source_away, source_back, read_failed, corrupt)
+# likewise, since what came is not what it should be; connection_lost: the kernel's end is gone, reads wait for another one or fail.
+type EventKind (served, closed, source_away, source_back, read_failed, corrupt, connection_lost)
 
 type Event (kind: EventKind, mount: string, layer: ?string, span: ?int, message: string)
 

@@ -19,8 +19,8 @@ struct EnumNames<Health> {
 
 template <>
 struct EnumNames<EventKind> {
-  static constexpr std::array<std::string_view, 6> kNames{"served",      "closed",      "source_away",
-                                                          "source_back", "read_failed", "corrupt"};
+  static constexpr std::array<std::string_view, 7> kNames{
+      "served", "closed", "source_away", "source_back", "read_failed", "corrupt", "connection_lost"};
 };
 
 template <>

@@ -279,6 +279,7 @@ enum class EventKind {
   source_back,
   read_failed,  ///< somebody got an I/O error
   corrupt,      ///< likewise, since what came is not what it should be
+  connection_lost,  ///< to the kernel, before the mount was closed: reads wait for another one, or fail
 };
 std::string_view to_string(EventKind kind);
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <signal.h>
-
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -13,7 +11,7 @@
 
 namespace erofs_oci {
 
-/// For tests of what a read that crashes the daemon does: $EROFS_OCID_CRASH_ON_READ=NAME:OFFSET kills the
+/// For tests of what a read that crashes the daemon does: $EROFS_OCID_CRASH_ON_READ=NAME:OFFSET aborts the
 /// process by a read of mount NAME that has this byte of the device. Without the variable, and for other
 /// mounts, the device itself.
 inline std::shared_ptr<BlockDevice> crash_on_read(const std::string& name,
@@ -24,9 +22,10 @@ inline std::shared_ptr<BlockDevice> crash_on_read(const std::string& name,
         : device_(std::move(device)), offset_(offset) {}
     uint64_t size_bytes() const override { return device_->size_bytes(); }
     uint32_t block_size() const override { return device_->block_size(); }
-    void read(ByteRange range, ReadDone done) override {
-      if (range.offset <= offset_ && offset_ < range.end()) ::raise(SIGKILL);
-      device_->read(range, std::move(done));
+    void read(ByteRange range, ReadDone done) override { read_or_wait(range, std::move(done), [] {}); }
+    void read_or_wait(ByteRange range, ReadDone done, ReadWaits waits) override {
+      if (range.offset <= offset_ && offset_ < range.end()) std::abort();
+      device_->read_or_wait(range, std::move(done), std::move(waits));
     }
 
    private:

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <thread>
 
 #include "base/error.h"
@@ -29,9 +30,11 @@
 #include "daemon/monitor.h"
 #include "daemon/mount_table.h"
 #include "daemon/service_manager.h"
+#include "daemon/settings_to_serve_with.h"
 #include "daemon/source_opener.h"
 #include "daemon/store.h"
 #include "daemon/stored_descriptors.h"
+#include "handover/fault_note.h"
 
 namespace erofs_oci {
 namespace {
@@ -130,6 +133,13 @@ std::filesystem::path runtime_folder() {
   return folder != nullptr ? std::filesystem::path(folder) : std::filesystem::temp_directory_path();
 }
 
+/// Devices are given connections by who may: erofs-oci-reattach.path starts it when this file is written.
+void ask_for_reattachment() {
+  const std::filesystem::path file = runtime_folder() / "reattach";
+  const UniqueFd written(::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  if (!written) logf(LogLevel::error, "{}: {}; erofs-oci reattach is to be called by hand", file.native(), std::strerror(errno));
+}
+
 /// Everything but the log level would take a new life of the daemon, which mounts outlive.
 void reload(const std::filesystem::path& file, const ServiceManager& manager) {
   manager.reloading();
@@ -142,7 +152,7 @@ void reload(const std::filesystem::path& file, const ServiceManager& manager) {
   manager.ready("serving");
 }
 
-/// So long a thread may be at one piece of work. A disk that hangs is no reason to restart, a loop that does is.
+/// So long a thread may be at one piece of work, which may be a read of the local disk.
 constexpr std::chrono::seconds kStuck{30};
 
 /// Tells the service manager's watchdog that all is well, unless a thread that serves does not get on: then the manager ends
@@ -173,14 +183,17 @@ int run_daemon(const DaemonOptions& options) {
   ::prctl(PR_SET_NAME, "erofs-ocid");  // one that was started by descriptor is named after its number
   ::prctl(PR_SET_DUMPABLE,
           0);  // other processes of its user, perhaps nobody, may not look at credentials in its memory
+  FaultNote::begin();
   log_to_journal();
   tame_heap();
   raise_descriptor_limit();
   const UniqueFd signals = awaited_signals();
-  const DaemonSettings settings = load_daemon_settings(options.settings_file);
+  Store store(options.state_dir);  // before anybody can connect: it may be refused
+  const DaemonSettings settings = options.is_private()
+                                      ? load_daemon_settings(options.settings_file)
+                                      : settings_to_serve_with(options.settings_file, options.state_dir);
   set_log_level(settings.log_level);
   auto passed = ServiceManager::take_descriptors();
-  Store store(options.state_dir);  // before anybody can connect: it may be refused
   UniqueFd listener = take_listener(passed, options);
   const uid_t owner = options.listen_fd ? owner_of(listener) : ::getuid();
 
@@ -201,7 +214,11 @@ int run_daemon(const DaemonOptions& options) {
       options.is_private() ? build_in_process(store, cache.get(), fill) : index_workers.as_build(),
       options.is_private() ? ".command-" : "", cache.get());
   EventLog events;
-  MountTable mounts(opener, manager, std::move(stored), [&events](const Event& event) { events.publish(event); }, &pulses);
+  const auto tell = [&events](const Event& event) {
+    events.publish(event);
+    if (event.kind == EventKind::connection_lost) ask_for_reattachment();
+  };
+  MountTable mounts(opener, manager, std::move(stored), tell, &pulses);
   mounts.resume();
   std::vector<Method> methods = control_methods(mounts, store, cache.get());
   methods.push_back(monitor_method(events));

@@ -13,13 +13,14 @@ struct Entry {
   LogLevel level;
 };
 
-constexpr std::array<Entry, 6> kCatalog{{
+constexpr std::array<Entry, 7> kCatalog{{
     {EventKind::served, "ab4c212c4aa964c55486e0065f0a528e", LogLevel::info},
     {EventKind::closed, "b5b220b1d658a2d0107e17c6539fbf0f", LogLevel::info},
     {EventKind::source_away, "dd468a23e90f6b13e47a10f89cc9e576", LogLevel::warning},
     {EventKind::source_back, "98ffe14685b44d0366781726f8e21b24", LogLevel::notice},
     {EventKind::read_failed, "304aed7c6f5cf387b7a44f8006ec6afb", LogLevel::error},
     {EventKind::corrupt, "d9b39e6658cac8034d84ce7fb76e9ac5", LogLevel::error},
+    {EventKind::connection_lost, "3c6ff9a1fbbc4caf99302e66f0cae282", LogLevel::error},
 }};
 
 const Entry& entry_of(EventKind kind) { return kCatalog.at(static_cast<size_t>(kind)); }

@@ -12,7 +12,7 @@ namespace {
 UniqueFd take_part(StoredMount& parts, std::string_view part) {
   const auto found = parts.find(part);
   if (found == parts.end())
-    throw make_error(ErrorKind::not_found, "of its connection, {} was not kept", part);
+    throw make_error(ErrorKind::not_found, "its {} was not kept", part);
   return std::move(found->second);
 }
 
@@ -47,11 +47,14 @@ StoredMount new_connection(TransportKind kind, std::vector<UniqueFd> fds) {
   return parts;
 }
 
-void check_connection(TransportKind kind, const StoredMount& parts) {
-  if (kind != TransportKind::nbd) return;
+std::string why_lost(TransportKind kind, const StoredMount& parts) try {
   StoredMount copies = copies_of(parts);
-  const std::string why = why_lost(take_nbd(copies));
-  if (!why.empty()) throw Error(ErrorKind::corrupt, why);
+  if (kind == TransportKind::nbd) return nbd::why_lost(take_nbd(copies));
+  take_part(copies, kStoredConnection);
+  RequestTable::adopt(take_part(copies, kStoredTable));
+  return {};
+} catch (const Error& error) {
+  return error.what();
 }
 
 std::string describe_left(TransportKind kind, const StoredMount& parts) {

@@ -22,12 +22,12 @@ constexpr bool can_be_kept(TransportKind kind) {
 /// not what the transport takes.
 StoredMount new_connection(TransportKind kind, std::vector<UniqueFd> fds);
 
-/// Throws where nobody can go on with the connection.
-void check_connection(TransportKind kind, const StoredMount& parts);
+/// Why nobody can go on with the connection; empty where one can.
+std::string why_lost(TransportKind kind, const StoredMount& parts);
 /// For people: what a predecessor left undone.
 std::string describe_left(TransportKind kind, const StoredMount& parts);
-/// Of nbd: has the kernel know that the connection is over, so that a client can give the device another one.
-/// False of fuse, whose connection is the only one there will be.
+/// Of nbd: has the kernel know that the connection is over, so that a client can give the device another one. False of fuse,
+/// whose connection is the only one there will be, and ends with its last descriptor.
 bool end_connection(const StoredMount& parts);
 
 StoredMount copies_of(const StoredMount& parts);

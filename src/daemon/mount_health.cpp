@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/mount_health.h"
 
-
 namespace erofs_oci {
 
 void MountHealth::tell(EventKind kind, std::string message) const {
@@ -52,9 +51,12 @@ void MountHealth::source_changed(const std::optional<Error>& away) {
   }
 }
 
-void MountHealth::transport_ended(const std::string& how) {
-  MutexLock lock(mutex_);
-  ended_ = how;
+void MountHealth::transport_ended(const TransportEnd& end) {
+  {
+    MutexLock lock(mutex_);
+    ended_ = end.how;
+  }
+  if (end.is_lost) tell(EventKind::connection_lost, end.how + "; waiting for erofs-oci reattach");
 }
 
 void MountHealth::transport_started() {

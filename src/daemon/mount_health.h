@@ -12,6 +12,7 @@
 #include "base/mutex.h"
 #include "control/messages.h"
 #include "daemon/event_log.h"
+#include "daemon/transport.h"
 #include "source/mapped_device.h"
 
 namespace erofs_oci {
@@ -32,7 +33,7 @@ class MountHealth {
   void closed();
   /// The source is away (why), or back (none).
   void source_changed(const std::optional<Error>& away);
-  void transport_ended(const std::string& how);
+  void transport_ended(const TransportEnd& end);
   void transport_started();
   bool has_ended() const;
 

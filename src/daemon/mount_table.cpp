@@ -44,6 +44,20 @@ std::optional<MountCache> cache_of(const DeviceCoverage& coverage, bool pinned) 
   return cache;
 }
 
+/// Of a mount that nobody serves yet.
+MountStatus status_of_kept(const std::string& generation, const StoredSource& source) {
+  const Definition& definition = source.input.definition;
+  MountStatus status;
+  status.name = definition.name;
+  status.generation = generation;
+  status.image = definition.image;
+  status.image_digest = source.opened.image_digest;
+  status.mountpoint = definition.mountpoint;
+  status.transport = source.kind;
+  status.size_bytes = source.opened.size_bytes;
+  return status;
+}
+
 }  // namespace
 
 /// One mount. The transport is destroyed before the source that it reads.
@@ -351,7 +365,7 @@ StoredMount MountTable::parts_of(const ServeRequest& request, std::vector<Unique
 }
 
 std::unique_ptr<Transport> MountTable::make_transport(const Mount& mount, TransportKind kind, StoredMount parts) const {
-  const auto ended = [health = mount.health](const std::string& how) { health->transport_ended(how); };
+  const auto ended = [health = mount.health](const TransportEnd& end) { health->transport_ended(end); };
   const auto given_up = [health = mount.health](ByteRange range) {
     health->read_failed(range, Error(ErrorKind::system, EIO,
                                      "the daemon died three times while it was being read; it is not tried again"));
@@ -370,8 +384,8 @@ void MountTable::forget_stored(const std::string& generation) {
 std::optional<std::string> MountTable::kept_generation(const std::string& name) const {
   MutexLock lock(mutex_);
   for (const auto& [generation, parts] : stored_) {
-    const auto known = names_.find(generation);
-    if (known != names_.end() && known->second == name) return generation;
+    const auto known = kept_.find(generation);
+    if (known != kept_.end() && known->second.name == name) return generation;
   }
   return std::nullopt;
 }
@@ -385,11 +399,14 @@ void MountTable::resume() {
   for (const auto& [generation, parts] : stored) {
     try {
       StoredSource source = take_source(parts);
-      check_connection(source.kind, parts);
       const std::string name = source.input.definition.name;
+      if (const std::string lost = why_lost(source.kind, parts); !lost.empty()) {
+        give_up_connection(generation, name, parts, lost);
+        continue;
+      }
       {
         MutexLock lock(mutex_);
-        names_[generation] = name;
+        kept_[generation] = status_of_kept(generation, source);
         if (!resuming_.insert(name).second) throw make_error(ErrorKind::busy, "{} is kept twice", name);
       }
       resumers_.emplace_back([this, generation, shared = std::make_shared<StoredSource>(std::move(source))](
@@ -400,6 +417,19 @@ void MountTable::resume() {
       if (end_connection(parts)) forget_stored(generation);
     }
   }
+}
+
+/// Reads that waited for an answer get one by another connection, or, over fuse, an error: better than none.
+void MountTable::give_up_connection(const std::string& generation, const std::string& name, const StoredMount& parts,
+                                    const std::string& why) {
+  const bool replaceable = end_connection(parts);
+  forget_stored(generation);
+  tell_({.kind = EventKind::connection_lost,
+         .mount = name,
+         .layer = {},
+         .span = {},
+         .message = fmt::format("nobody can go on with its connection: {}; {}", why,
+                                replaceable ? "waiting for erofs-oci reattach" : "its reads fail; unmount it, and mount it again")});
 }
 
 void MountTable::resume(const std::string& generation, StoredSource source, const std::stop_token& stop) {
@@ -486,14 +516,18 @@ MountTable::Hurried MountTable::hurry(const BeginUnmountRequest& request) {
 }
 
 std::vector<MountStatus> MountTable::status(const std::optional<std::string>& name) const {
+  std::vector<MountStatus> found;
   std::vector<std::shared_ptr<Mount>> mounts;
   {
     MutexLock lock(mutex_);
     for (const auto& [own_name, mount] : mounts_) {
       if (!name || own_name == *name) mounts.push_back(mount);
     }
+    for (const auto& [generation, status] : kept_) {
+      const bool is_to_come = stored_.contains(generation) || resuming_.contains(status.name);
+      if (is_to_come && !mounts_.contains(status.name) && (!name || status.name == *name)) found.push_back(status);
+    }
   }
-  std::vector<MountStatus> found;
   for (const auto& mount : mounts) found.push_back(mount->status());
   return found;
 }

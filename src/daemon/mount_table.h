@@ -88,6 +88,8 @@ class MountTable {
   void wait_until_resumed(const std::string& name) const;
   std::optional<std::string> kept_generation(const std::string& name) const;
   void forget_stored(const std::string& generation);
+  void give_up_connection(const std::string& generation, const std::string& name, const StoredMount& parts,
+                          const std::string& why);
 
   SourceOpener& opener_;
   ServiceManager& manager_;
@@ -96,7 +98,7 @@ class MountTable {
   mutable Mutex mutex_;
   std::map<std::string, std::shared_ptr<Mount>> mounts_ GUARDED_BY(mutex_);
   StoredMounts stored_ GUARDED_BY(mutex_);  // of which nobody took over
-  std::map<std::string, std::string> names_ GUARDED_BY(mutex_);  // of those, as far as known, by generation
+  std::map<std::string, MountStatus> kept_ GUARDED_BY(mutex_);  // what is known of those, by generation
   std::set<std::string> resuming_ GUARDED_BY(mutex_);  // names
   mutable CondVar resumed_;
   std::vector<std::jthread> resumers_;  // last: they end before the rest goes

@@ -13,35 +13,36 @@ namespace erofs_oci {
 namespace {
 
 /// Runs `serve` on a thread; what it throws ends the transport in words.
-std::jthread serving_thread(const char* name, TransportEnded ended, std::function<std::string()> serve) {
+std::jthread serving_thread(const char* name, TransportEnded ended, std::function<TransportEnd()> serve) {
   return std::jthread([name, ended = std::move(ended), serve = std::move(serve)] {
     ::pthread_setname_np(::pthread_self(), name);
-    std::string how;
+    TransportEnd end;
     try {
-      how = serve();
+      end = serve();
     } catch (const Error& error) {
-      how = error.what();
+      end = {error.what(), true};
     }
-    if (ended) ended(how);
+    if (ended) ended(end);
   });
 }
 
-std::string describe(nbd::Server::End end) {
+TransportEnd describe(nbd::Server::End end) {
   switch (end) {
     case nbd::Server::End::disconnected:
-      return "the kernel disconnected the device";
+      return {"the kernel disconnected the device"};
     case nbd::Server::End::peer_closed:
-      return "the kernel closed the connection";
+      return {"the kernel closed the connection", true};
     case nbd::Server::End::protocol_error:
-      return "the kernel sent what is not a request";
+      return {"the kernel sent what is not a request", true};
     case nbd::Server::End::stopped:
-      return "stopped";
+      return {"stopped"};
   }
-  return "ended";
+  return {"ended"};
 }
 
-std::string describe(fuse::Server::End end) {
-  return end == fuse::Server::End::stopped ? "stopped" : "the kernel closed the connection";
+/// The kernel closes it when nobody has the file any more.
+TransportEnd describe(fuse::Server::End end) {
+  return {end == fuse::Server::End::stopped ? "stopped" : "the kernel closed the connection"};
 }
 
 /// A server, of either kind, and its thread.

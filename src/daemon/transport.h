@@ -22,8 +22,14 @@ class Transport {
   virtual void stop() = 0;
 };
 
-/// Told once, on the serving thread, that nobody will ask any more, and why.
-using TransportEnded = std::function<void(const std::string& how)>;
+/// Why nobody will ask any more.
+struct TransportEnd {
+  std::string how;
+  bool is_lost = false;  ///< neither was it stopped nor did the kernel take leave: its readers wait for another connection
+};
+
+/// Told once, on the serving thread.
+using TransportEnded = std::function<void(const TransportEnd& end)>;
 
 // The serving threads have pulses of `pulses`, where it is given; it outlives the transport.
 

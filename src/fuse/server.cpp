@@ -74,8 +74,10 @@ class Server::Session : public std::enable_shared_from_this<Session> {
   void start_read(RequestTable::Slot slot, const PendingRead& read);
   void start_suspect() EXCLUDES(mutex_);
   void read_device(RequestTable::Slot slot, const PendingRead& read);
+  void note_waiting(RequestTable::Slot slot, uint64_t unique) EXCLUDES(mutex_);
   void finish_read(RequestTable::Slot slot, uint64_t unique, uint64_t length, ReadResult result)
       EXCLUDES(mutex_);
+  void settle(RequestTable::Slot slot) REQUIRES(mutex_);
 
   void reply_error(uint64_t unique, int errno_value) const;
   template <typename T>
@@ -126,7 +128,6 @@ Server::End Server::Session::run(const LoopPulse& pulse) {
       throw errno_error("receiving requests from fuse");
     }
   }
-  table_.mark_orderly();
   return End::stopped;
 }
 
@@ -249,9 +250,22 @@ void Server::Session::start_suspect() {
 void Server::Session::read_device(RequestTable::Slot slot, const PendingRead& read) {
   const ByteRange range = read.range.intersect({0, size_bytes_});
   table_.mark_started(slot);
-  device_->read(range, [self = shared_from_this(), slot, id = read.id, range](ReadResult result) {
-    self->finish_read(slot, id, range.length, std::move(result));
-  });
+  device_->read_or_wait(
+      range,
+      [self = shared_from_this(), slot, id = read.id, range](ReadResult result) {
+        self->finish_read(slot, id, range.length, std::move(result));
+      },
+      [self = shared_from_this(), slot, id = read.id] { self->note_waiting(slot, id); });
+}
+
+void Server::Session::note_waiting(RequestTable::Slot slot, uint64_t unique) {
+  MutexLock lock(mutex_);
+  if (!stopping_ && table_.mark_waiting(slot, unique)) settle(slot);
+}
+
+/// The next suspect may start.
+void Server::Session::settle(RequestTable::Slot slot) {
+  if (suspects_.settled(slot)) ::eventfd_write(wake_.get(), 1);
 }
 
 void Server::Session::finish_read(RequestTable::Slot slot, uint64_t unique, uint64_t length,
@@ -270,7 +284,7 @@ void Server::Session::finish_read(RequestTable::Slot slot, uint64_t unique, uint
   table_.remove(slot);
   MutexLock lock(mutex_);
   --writing_;
-  if (suspects_.answered(slot)) ::eventfd_write(wake_.get(), 1);  // for the next one
+  settle(slot);
   changed_.notify_all();
 }
 

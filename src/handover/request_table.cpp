@@ -35,7 +35,7 @@ struct RequestTable::Layout {
   static_assert(std::atomic<State>::is_always_lock_free);
 
   uint64_t magic;
-  uint32_t orderly;
+  std::atomic<uint32_t> end;  // FaultNote::kFaulted, or nothing is known to speak against its requests
   std::atomic<ReplyPhase> phase;
   std::array<std::byte, 4080> reserved;
   // Begins with the length of the request, which is 0 where there is none (struct fuse_in_header).
@@ -54,6 +54,7 @@ RequestTable::RequestTable(UniqueFd memfd) : memfd_(std::move(memfd)) {
       ::mmap(nullptr, sizeof(Layout), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, memfd_.get(), 0);
   if (address == MAP_FAILED) throw errno_error("mapping the table of requests");
   layout_ = static_cast<Layout*>(address);
+  fault_note_ = std::make_unique<FaultNote>(layout_->end);
 }
 
 RequestTable RequestTable::create() {
@@ -68,20 +69,22 @@ RequestTable RequestTable::create() {
 RequestTable RequestTable::adopt(UniqueFd memfd) {
   constexpr std::string_view kName = "the stored table of requests";
   if (stat_fd(memfd.get(), kName).st_size != sizeof(Layout)) {
-    throw make_error(ErrorKind::corrupt, "{}: is not {} bytes long", kName, sizeof(Layout));
+    throw make_error(ErrorKind::corrupt, "{} is not {} bytes long", kName, sizeof(Layout));
   }
   RequestTable table(std::move(memfd));
   if (table.layout_->magic != kMagic)
-    throw make_error(ErrorKind::corrupt, "{}: has a different format", kName);
+    throw make_error(ErrorKind::corrupt, "{} is of another version of erofs-ocid", kName);
   return table;
 }
 
 RequestTable::RequestTable(RequestTable&& other) noexcept
     : memfd_(std::move(other.memfd_)),
       layout_(std::exchange(other.layout_, nullptr)),
+      fault_note_(std::move(other.fault_note_)),
       cursor_(other.cursor_) {}
 
 RequestTable::~RequestTable() {
+  fault_note_.reset();
   if (layout_ != nullptr) ::munmap(layout_, sizeof(Layout));
 }
 
@@ -129,6 +132,11 @@ void RequestTable::mark_received(Slot slot) {
 void RequestTable::mark_started(Slot slot) {
   layout_->slots[slot].state.store(State::started, std::memory_order_release);
 }
+bool RequestTable::mark_waiting(Slot slot, uint64_t id) {
+  Layout::StoredRead& stored = layout_->slots[slot];
+  State started = State::started;
+  return stored.id == id && stored.state.compare_exchange_strong(started, State::pending);
+}
 void RequestTable::remove(Slot slot) {
   layout_->slots[slot].state.store(State::free, std::memory_order_release);
 }
@@ -163,7 +171,7 @@ void RequestTable::unmark_replying() {
 
 std::vector<RequestTable::Entry> RequestTable::take_over(
     const std::function<bool(uint64_t id)>& is_still_to_come) {
-  const bool crashed = std::exchange(layout_->orderly, 0) == 0;
+  const bool crashed = layout_->end.exchange(0) == FaultNote::kFaulted;
   std::vector<Entry> pending;
   for (Slot slot = 0; slot < kSlots; ++slot) {
     Layout::StoredRead& stored = layout_->slots[slot];
@@ -179,10 +187,6 @@ std::vector<RequestTable::Entry> RequestTable::take_over(
         slot, PendingRead{stored.id, {stored.offset, stored.length}, stored.crashes, stored.refusal});
   }
   return pending;
-}
-
-void RequestTable::mark_orderly() {
-  layout_->orderly = 1;
 }
 
 }  // namespace erofs_oci

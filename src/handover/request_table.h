@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "base/byte_range.h"
 #include "base/bytes.h"
 #include "base/unique_fd.h"
+#include "handover/fault_note.h"
 
 namespace erofs_oci {
 
@@ -17,11 +19,11 @@ namespace erofs_oci {
 struct PendingRead {
   uint64_t id = 0;       ///< the kernel's name of the request: FUSE's `unique`, NBD's cookie
   ByteRange range;       ///< as asked for, not cut to the device's size; below 4 GiB
-  uint32_t crashes = 0;  ///< how often a server died while it was being read
+  uint32_t crashes = 0;  ///< how often a server died by a fault of its own while it was being read
   uint32_t refusal = 0;  ///< the errno that answers it; 0: it is a proper read
 };
 
-/// What is to be thought of a read that servers died of, or beside.
+/// What is to be thought of a read that servers died of, or beside. Who was killed died of none.
 enum class Blame {
   none,
   suspect,  ///< of two deaths: it is tried once more, apart from other suspects (class Suspects)
@@ -39,7 +41,7 @@ enum class ReplyPhase : uint32_t {
 
 /// The requests that a server owes the kernel, in a memfd, so that a successor on the same connection can
 /// answer them after an orderly stop and after a SIGKILL alike. Layout: README.md. remove() is thread-safe,
-/// everything else is for one thread at a time.
+/// everything else is for one thread at a time. While one lasts, a fault of the process is noted in it (FaultNote).
 class RequestTable {
  public:
   static constexpr uint32_t kSlots = 1024;
@@ -71,8 +73,11 @@ class RequestTable {
   /// Notes one that is about to be received; mark_received() is to follow.
   std::optional<Slot> announce(const PendingRead& read);
   void mark_received(Slot slot);
-  /// From here on a crash is put down to this read.
+  /// From here on a fault is put down to this read.
   void mark_started(Slot slot);
+  /// No fault is put down to it any more: it waits for a source that is away. False where `slot` is not that of the started
+  /// read `id`, which may have been answered meanwhile.
+  bool mark_waiting(Slot slot, uint64_t id);
   /// `slot` is answered and free for others.
   void remove(Slot slot);
 
@@ -88,13 +93,11 @@ class RequestTable {
   void unmark_replying();
 
   /// Takes over what the predecessor owed, each read in its slot, but for replying(). Call once, before the
-  /// first add(). Reads that were started have one crash more, unless the predecessor called mark_orderly().
+  /// first add(). Reads that were started have one crash more where the predecessor died by a fault.
   /// Of announced ones, `is_still_to_come` tells by the id whether they wait to be received.
   std::vector<Entry> take_over(const std::function<bool(uint64_t id)>& is_still_to_come = [](uint64_t) {
     return false;
   });
-  /// The end of this server is no crash. Reads still pending are its successor's.
-  void mark_orderly();
 
  private:
   struct Layout;
@@ -104,6 +107,7 @@ class RequestTable {
 
   UniqueFd memfd_;
   Layout* layout_;
+  std::unique_ptr<FaultNote> fault_note_;
   Slot cursor_ = 0;  ///< where the search for a free slot goes on
 };
 

@@ -58,7 +58,7 @@ std::optional<RequestTable::Entry> Suspects::next() {
   return entry;
 }
 
-bool Suspects::answered(RequestTable::Slot slot) {
+bool Suspects::settled(RequestTable::Slot slot) {
   if (under_way_ != slot) return false;
   under_way_.reset();
   turn().give_back(this, wake_fd_);

@@ -10,7 +10,7 @@ namespace erofs_oci {
 
 /// Reads that were pending in more than one crash. One of them may be the cause and is to fail in the end; so
 /// that the others do not fail with it, they are started one after the other, each when the one before it is
-/// answered: the next crash is put down to one alone. As a crash takes the whole process with it, whatever
+/// answered, or waits for a source that is away: the next crash is put down to one alone. As a crash takes the whole process with it, whatever
 /// its mounts, one is under way in the process. One thread at a time, but for other objects.
 class Suspects {
  public:
@@ -25,8 +25,8 @@ class Suspects {
   /// The one to start now; nullopt where there is none, or one is under way.
   std::optional<RequestTable::Entry> next();
 
-  /// True where `slot` was the one under way.
-  bool answered(RequestTable::Slot slot);
+  /// `slot` is answered, or waits: true where it was the one under way.
+  bool settled(RequestTable::Slot slot);
 
  private:
   const int wake_fd_;

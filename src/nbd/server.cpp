@@ -70,7 +70,6 @@ Server::End Server::run(const LoopPulse& pulse) {
     if ((events & (POLLIN | POLLERR | POLLHUP)) == 0) continue;
     if (const auto reason = receive()) return end(*reason);
   }
-  connection_.table.mark_orderly();
   return End::stopped;
 }
 
@@ -169,9 +168,9 @@ void Server::take(const RequestTable::Entry& entry) {
 void Server::start(const RequestTable::Entry& entry) {
   const auto& [slot, read] = entry;
   connection_.table.mark_started(slot);
-  device_->read(read.range, [inbox = inbox_, slot, read](ReadResult result) {
-    inbox->put({slot, read, std::move(result)});
-  });
+  device_->read_or_wait(
+      read.range, [inbox = inbox_, slot, read](ReadResult result) { inbox->put({slot, read, std::move(result)}); },
+      [inbox = inbox_, slot, read] { inbox->put({slot, read, std::nullopt}); });
 }
 
 void Server::start_suspect() {
@@ -180,18 +179,19 @@ void Server::start_suspect() {
 
 void Server::take_results() {
   for (Result& arrived : inbox_->take()) {
-    if (suspects_.answered(arrived.slot)) start_suspect();
-    const uint64_t size = size_of(arrived.result.payload);
-    // The kernel would take the next reply's header for what is missing.
-    if (arrived.result.errno_value == 0 && size != arrived.read.range.length)
-      arrived.result.errno_value = EIO;
-    if (arrived.result.errno_value != 0) {
-      queue_error(arrived.slot, arrived.read.id, arrived.result.errno_value);
-    } else {
-      queue({arrived.slot, simple_reply(arrived.read.id, 0), std::move(arrived.result.payload),
-             kSimpleReplySize + size});
-    }
+    const bool waits = !arrived.result;
+    if (waits && !connection_.table.mark_waiting(arrived.slot, arrived.read.id)) continue;
+    if (suspects_.settled(arrived.slot)) start_suspect();
+    if (!waits) queue_result(arrived.slot, arrived.read, *std::move(arrived.result));
   }
+}
+
+void Server::queue_result(Slot slot, const PendingRead& read, ReadResult result) {
+  const uint64_t size = size_of(result.payload);
+  // The kernel would take the next reply's header for what is missing.
+  if (result.errno_value == 0 && size != read.range.length) result.errno_value = EIO;
+  if (result.errno_value != 0) return queue_error(slot, read.id, result.errno_value);
+  queue({slot, simple_reply(read.id, 0), std::move(result.payload), kSimpleReplySize + size});
 }
 
 void Server::queue_error(Slot slot, uint64_t cookie, int errno_value) {

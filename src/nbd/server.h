@@ -58,7 +58,7 @@ class Server {
   struct Result {
     Slot slot;
     PendingRead read;
-    ReadResult result;
+    std::optional<ReadResult> result;  // none yet: it waits for a source that is away
   };
   struct Reply {
     Slot slot;
@@ -76,6 +76,7 @@ class Server {
   void start(const RequestTable::Entry& entry);
   void start_suspect();
   void take_results();
+  void queue_result(Slot slot, const PendingRead& read, ReadResult result);
   void queue_error(Slot slot, uint64_t cookie, int errno_value);
   void queue(Reply reply);
   bool send();

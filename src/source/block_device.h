@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/byte_range.h"
@@ -36,6 +37,10 @@ struct ReadResult {
 /// Must not block, throw or call back into the device.
 using ReadDone = std::function<void(ReadResult)>;
 
+/// Called on any thread when a read begins to wait for a source that is away, and does nothing meanwhile. May come late, after
+/// ReadDone. Must not block, throw or call back into the device.
+using ReadWaits = std::function<void()>;
+
 /// A read-only range of bytes that a transport serves. Thread-safe.
 class BlockDevice {
  public:
@@ -45,6 +50,8 @@ class BlockDevice {
   virtual uint32_t block_size() const = 0;
   /// Reads `range`, which must fit in size_bytes(); `done` gets the bytes or an errno.
   virtual void read(ByteRange range, ReadDone done) = 0;
+  /// The same, where it may take as long as a source is away.
+  virtual void read_or_wait(ByteRange range, ReadDone done, [[maybe_unused]] ReadWaits waits) { read(range, std::move(done)); }
 };
 
 }  // namespace erofs_oci

@@ -17,10 +17,12 @@ std::chrono::milliseconds probe_delay(const Patience& patience, unsigned failed)
 
 /// One that has not been answered. What is not const is guarded by the device's mutex_.
 struct PatientDevice::Read {
-  Read(ByteRange wanted, ReadDone when_done) : range(wanted), done(std::move(when_done)) {}
+  Read(ByteRange wanted, ReadDone when_done, ReadWaits when_waiting)
+      : range(wanted), done(std::move(when_done)), waits(std::move(when_waiting)) {}
 
   const ByteRange range;
   const ReadDone done;
+  const ReadWaits waits;
   const Clock::time_point since = Clock::now();
   std::optional<Reads::iterator> place;  // in reads_
   bool under_way = true;                 // asked of the device, as opposed to waiting here
@@ -34,8 +36,8 @@ PatientDevice::~PatientDevice() {
   for (const ReadPtr& read : reads_) read->done({ECANCELED, {}, {}});
 }
 
-void PatientDevice::read(ByteRange range, ReadDone done) {
-  const auto read = std::make_shared<Read>(range, std::move(done));
+void PatientDevice::read_or_wait(ByteRange range, ReadDone done, ReadWaits waits) {
+  const auto read = std::make_shared<Read>(range, std::move(done), std::move(waits));
   if (calm_ || device_->is_at_hand(range) || take_part(read)) start(read);
 }
 
@@ -56,6 +58,7 @@ bool PatientDevice::take_part(const ReadPtr& read) {
   if (refusal) {
     fail({read}, *refusal);
   } else {
+    read->waits();
     schedule();
   }
   return false;
@@ -126,6 +129,7 @@ void PatientDevice::stay_away(const ReadPtr& read, const Error& error) {
     hooks_.interrupt();
     hooks_.on_change(error);
   }
+  read->waits();
   schedule();
 }
 

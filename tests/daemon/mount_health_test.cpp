@@ -11,6 +11,9 @@
 namespace erofs_oci {
 namespace {
 
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
 class MountHealthTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -30,9 +33,10 @@ TEST_F(MountHealthTest, GoesFromOpeningToServingToFailed) {
   health_.transport_started();
   EXPECT_EQ(health_.state().first, Health::serving);
   EXPECT_FALSE(health_.has_ended());
-  health_.transport_ended("the kernel closed the connection");
+  health_.transport_ended({"the kernel disconnected the device"});
   EXPECT_EQ(health_.state().first, Health::failed);
-  EXPECT_EQ(health_.state().second, "the kernel closed the connection");
+  EXPECT_EQ(health_.state().second, "the kernel disconnected the device");
+  EXPECT_THAT(lines_, IsEmpty()) << "an end in order is no event";
   EXPECT_TRUE(health_.has_ended());
   health_.transport_started();
   EXPECT_EQ(health_.state().first, Health::serving);
@@ -45,6 +49,13 @@ TEST_F(MountHealthTest, AFailedReadIsTheReasonAndNamesMountAndPlace) {
   EXPECT_EQ(health_.state().second, "registry answered 503");
   ASSERT_EQ(lines_.size(), 1u);
   EXPECT_EQ(lines_[0], "tools: reading device bytes [4096, 4608) failed: registry answered 503");
+}
+
+TEST_F(MountHealthTest, ALostConnectionIsTold) {
+  health_.transport_started();
+  health_.transport_ended({"the kernel closed the connection", true});
+  EXPECT_TRUE(health_.has_ended());
+  EXPECT_THAT(lines_, ElementsAre("tools: the kernel closed the connection; waiting for erofs-oci reattach"));
 }
 
 TEST_F(MountHealthTest, ManyFailuresAreOneLine) {

@@ -7,6 +7,9 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <array>
+#include <future>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "base/temporary_folder.h"
@@ -18,6 +21,7 @@
 namespace erofs_oci {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -165,9 +169,61 @@ TEST_F(ResumeTest, WaitsForAClientWhereTheSourceIsAnother) {
   const auto opened = mounts.open(input(), [](const OpenProgress&) {});
   EXPECT_FALSE(opened.reply.generation);
   EXPECT_EQ(opened.reply.kept, kGeneration);
+  EXPECT_THAT(mounts.status(std::nullopt), SizeIs(1));
   connection_.ask(1, {1024, 512});
   mounts.serve({"tools", kGeneration, TransportKind::nbd, {}}, {});
   EXPECT_EQ(connection_.receive_header().error, 0u);
+}
+
+TEST_F(ResumeTest, WhatIsStillToComeIsListed) {
+  OpenReply other = reply();
+  other.size_bytes += 4096;  // so that it waits for a client
+  MountTable mounts(opener_, manager_, stored(other));
+  mounts.resume();
+  const auto status = mounts.status("tools");
+  ASSERT_THAT(status, SizeIs(1));
+  EXPECT_EQ(status[0].health, Health::opening);
+  EXPECT_EQ(status[0].generation, kGeneration);
+  EXPECT_EQ(status[0].mountpoint, "/mnt/tools");
+  EXPECT_THAT(mounts.status("other"), IsEmpty());
+  mounts.close({"tools", kGeneration});
+  EXPECT_THAT(mounts.status(std::nullopt), IsEmpty());
+}
+
+TEST_F(ResumeTest, EndsAFuseConnectionWhoseTableIsOfAnotherVersion) {
+  StoredMounts left = stored(reply());
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK), 0);  // as little a socket as /dev/fuse is
+  const UniqueFd kernel(ends[0]);
+  StoredMount& parts = left[kGeneration];
+  SourceRecord record(input());
+  record.set_opened(reply());
+  parts = record.to_stored(TransportKind::fuse);
+  parts.emplace(kStoredConnection, UniqueFd(ends[1]));
+  const int table = connection_.server->table.fd();
+  ASSERT_EQ(::pwrite(table, "eo-reqs9", 8, 0), 8);
+  parts.emplace(kStoredTable, duplicate(table));
+  std::vector<Event> events;
+  MountTable mounts(opener_, manager_, std::move(left), [&](const Event& event) { events.push_back(event); });
+  mounts.resume();
+  char byte;
+  EXPECT_EQ(::read(kernel.get(), &byte, 1), 0) << "nobody has the connection any more";
+  ASSERT_THAT(events, SizeIs(1));
+  EXPECT_EQ(events[0].kind, EventKind::connection_lost);
+  EXPECT_THAT(events[0].message, HasSubstr("another version"));
+  EXPECT_THAT(mounts.status(std::nullopt), IsEmpty());
+}
+
+TEST_F(ResumeTest, AConnectionThatEndsLaterIsTold) {
+  std::promise<Event> lost;
+  MountTable mounts(opener_, manager_, stored(reply()), [&](const Event& event) {
+    if (event.kind == EventKind::connection_lost) lost.set_value(event);
+  });
+  mounts.resume();
+  connection_.ask(1, {1024, 512});
+  connection_.receive_header();
+  connection_.kernel.reset();
+  EXPECT_EQ(lost.get_future().get().mount, "tools");
 }
 
 TEST_F(ResumeTest, EndsAConnectionThatNobodyCanGoOnWith) {

@@ -62,7 +62,6 @@ class Killer {
       ::usleep(random() % 8000);
       ::kill(server, SIGKILL);
       ::waitpid(server, nullptr, 0);
-      shared_table.mark_orderly();  // no read is to blame, however often it is hit
     }
     ::close(kFirst + 2);
     serve(content);

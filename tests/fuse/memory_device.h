@@ -22,14 +22,15 @@ class MemoryDevice : public BlockDevice {
   uint64_t size_bytes() const override { return content_->size(); }
   uint32_t block_size() const override { return 4096; }
 
-  void read(ByteRange range, ReadDone done) override {
+  void read(ByteRange range, ReadDone done) override { read_or_wait(range, std::move(done), [] {}); }
+  void read_or_wait(ByteRange range, ReadDone done, ReadWaits waits) override {
     MutexLock lock(mutex_);
     ++reads_;
     largest_read_ = std::max(largest_read_, range.length);
     changed_.notify_all();
     auto answer = [this, range, done = std::move(done)] { done(result(range)); };
     if (holding_)
-      held_.push_back(std::move(answer));
+      held_.push_back({std::move(answer), std::move(waits)});
     else
       answer();
   }
@@ -50,11 +51,20 @@ class MemoryDevice : public BlockDevice {
     {
       MutexLock lock(mutex_);
       if (held_.empty()) return false;
-      answer = std::move(held_.back());
+      answer = std::move(held_.back().answer);
       held_.pop_back();
     }
     answer();
     return true;
+  }
+  /// The read that was kept last waits for its source.
+  void tell_waiting() {
+    ReadWaits waits;
+    {
+      MutexLock lock(mutex_);
+      waits = held_.back().waits;
+    }
+    waits();
   }
   void wait_for_held(size_t count) {
     MutexLock lock(mutex_);
@@ -75,6 +85,11 @@ class MemoryDevice : public BlockDevice {
   std::atomic<uint64_t> missing_bytes = 0;    ///< by how much answers are too short
 
  private:
+  struct Held {
+    std::function<void()> answer;
+    ReadWaits waits;
+  };
+
   ReadResult result(ByteRange range) const {
     if (errno_value != 0) return {errno_value, {}};
     ReadResult result;
@@ -93,7 +108,7 @@ class MemoryDevice : public BlockDevice {
   bool holding_ GUARDED_BY(mutex_) = false;
   uint64_t reads_ GUARDED_BY(mutex_) = 0;
   uint64_t largest_read_ GUARDED_BY(mutex_) = 0;
-  std::vector<std::function<void()>> held_ GUARDED_BY(mutex_);
+  std::vector<Held> held_ GUARDED_BY(mutex_);
 };
 
 }  // namespace erofs_oci

@@ -10,6 +10,7 @@
 
 #include "fuse/protocol.h"
 #include "fuse/serving.h"
+#include "handover/fault.h"
 
 namespace erofs_oci::fuse {
 namespace {
@@ -114,6 +115,7 @@ TEST_F(FuseWireTest, ReadThatSurvivedThreeCrashesFails) {
   RequestTable table = RequestTable::create();
   table.add({.id = 2, .range = {0, 100}, .crashes = 2});
   table.mark_started(*table.add({.id = 4, .range = {0, 100}, .crashes = 2}));
+  die_by([] { std::abort(); });
   start(std::move(table));
   const Reply failed = receive();
   EXPECT_EQ(failed.header.unique, 4u);
@@ -132,6 +134,19 @@ TEST_F(FuseWireTest, SuspectsAreReadOneAfterTheOther) {
     device_->answer_one();
     EXPECT_EQ(receive().header.unique, 2 * reads);
   }
+}
+
+TEST_F(FuseWireTest, ASuspectThatWaitsForItsSourceKeepsNoOther) {
+  RequestTable table = RequestTable::create();
+  for (uint64_t id = 2; id <= 4; id += 2) table.add({.id = id, .range = {0, 100}, .crashes = 2});
+  device_->hold();
+  start(std::move(table));
+  device_->wait_for_held(1);
+  device_->tell_waiting();
+  device_->wait_for_held(2);
+  device_->let_go();
+  EXPECT_EQ(receive().header.unique, 4u);
+  EXPECT_EQ(receive().header.unique, 2u);
 }
 
 /// A table without a free slot.

@@ -3,10 +3,12 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "handover/fault.h"
 
 namespace erofs_oci {
 namespace {
@@ -29,22 +31,52 @@ TEST(RequestTable, SuccessorFindsWhatWasAddedAndNotRemoved) {
   EXPECT_EQ(pending[1].second.range, (ByteRange{8192, 1}));
 }
 
-TEST(RequestTable, CrashesAreCountedAndOrderlyEndsAreNot) {
-  RequestTable table = RequestTable::create();
-  const auto slot = *table.add({.id = 2, .range = {0, 1}});
-  for (const uint32_t crashes : {1u, 2u}) {
-    table.mark_started(slot);
-    EXPECT_EQ(successor_of(table).take_over().front().second.crashes, crashes);
-  }
-  table.mark_started(slot);
-  table.mark_orderly();
-  EXPECT_EQ(successor_of(table).take_over().front().second.crashes, 2u);
+uint32_t crashes_after(const RequestTable& table, const std::function<void()>& end) {
+  die_by(end);
+  return successor_of(table).take_over().front().second.crashes;
 }
 
-TEST(RequestTable, ACrashIsNotPutDownToAReadThatWasNotStarted) {
+TEST(RequestTable, FaultsOfTheServerAreCountedAndOtherEndsAreNot) {
   RequestTable table = RequestTable::create();
-  table.add({.id = 2, .range = {0, 1}});
-  EXPECT_EQ(successor_of(table).take_over().front().second.crashes, 0u);
+  const auto slot = *table.add({.id = 2, .range = {0, 1}});
+  const auto crashes = [&](const std::function<void()>& end) {
+    table.mark_started(slot);
+    return crashes_after(table, end);
+  };
+  EXPECT_EQ(crashes([] { std::abort(); }), 1u);
+  EXPECT_EQ(crashes([] { ::raise(SIGKILL); }), 1u) << "somebody killed it";
+  EXPECT_EQ(crashes([] { ::raise(SIGTERM); }), 1u);
+  EXPECT_EQ(crashes([] {}), 1u) << "it ended in order";
+  EXPECT_EQ(crashes([] { ::kill(::getpid(), SIGABRT); }), 2u) << "as the watchdog does";
+  EXPECT_EQ(crashes([] { ::raise(SIGSEGV); }), 3u);
+}
+
+TEST(RequestTable, AFaultIsNotPutDownToAReadThatWasNotStartedOrWaits) {
+  RequestTable table = RequestTable::create();
+  const auto slot = *table.add({.id = 2, .range = {0, 1}});
+  EXPECT_FALSE(table.mark_waiting(slot, 2)) << "it was not started";
+  EXPECT_EQ(crashes_after(table, [] { std::abort(); }), 0u);
+  table.mark_started(slot);
+  EXPECT_FALSE(table.mark_waiting(slot, 4)) << "another read's slot";
+  EXPECT_TRUE(table.mark_waiting(slot, 2));
+  EXPECT_EQ(crashes_after(table, [] { std::abort(); }), 0u);
+  table.remove(slot);
+  EXPECT_FALSE(table.mark_waiting(slot, 2)) << "it was answered";
+}
+
+void write_to_nothing() {
+  volatile int* volatile nothing = nullptr;
+  *nothing = 1;
+}
+
+TEST(RequestTable, AFaultEndsTheProcessAsItWouldHave) {
+  const RequestTable table = RequestTable::create();
+  EXPECT_EQ(WTERMSIG(die_by([] { std::abort(); })), SIGABRT);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // whose handlers report, and exit
+  EXPECT_EQ(WTERMSIG(die_by(write_to_nothing)), SIGSEGV);
+#else
+  EXPECT_NE(die_by(write_to_nothing), 0);
+#endif
 }
 
 TEST(RequestTable, AnnouncedReadsCountUnlessTheyAreStillToCome) {

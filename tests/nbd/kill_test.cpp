@@ -85,7 +85,6 @@ Report& shared_report() {
     Connection left = copy_of(connection);
     report.lost += !why_lost(left).empty();
     report.with_half_a_reply += left.pipe.waiting() != 0;
-    left.table.mark_orderly();  // no read is to blame, however often it is hit
   }
   report.enough = true;
   serve(connection, bytes);

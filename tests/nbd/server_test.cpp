@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "fuse/memory_device.h"
+#include "handover/fault.h"
 #include "nbd/connection.h"
 
 namespace erofs_oci::nbd {
@@ -207,6 +208,7 @@ TEST_F(NbdServerTest, KnowsWhenNobodyCanGoOn) {
 TEST_F(NbdServerTest, AReadThatThreeServersDiedOfFailsAndNoOther) {
   table().add({.id = 1, .range = {0, 512}, .crashes = 2});
   table().mark_started(*table().add({.id = 2, .range = {512, 512}, .crashes = 2}));
+  die_by([] { std::abort(); });
   start();
   const auto failed = connection_.receive_header();
   EXPECT_EQ(failed.cookie, 2u);
@@ -225,6 +227,38 @@ TEST_F(NbdServerTest, SuspectsAreReadOneAfterTheOther) {
     device_->answer_one();
     expect_answer(id, {0, 512});
   }
+}
+
+TEST_F(NbdServerTest, ASuspectThatWaitsForItsSourceKeepsNoOther) {
+  table().add({.id = 1, .range = {0, 512}, .crashes = 2});
+  table().add({.id = 2, .range = {512, 512}, .crashes = 2});
+  device_->hold();
+  start();
+  device_->wait_for_held(1);
+  device_->tell_waiting();
+  device_->wait_for_held(2);
+  device_->tell_waiting();
+  device_->let_go();
+  expect_answer(2, {512, 512});
+  expect_answer(1, {0, 512});
+}
+
+TEST_F(NbdServerTest, AFaultIsNotPutDownToAReadThatWaitsForItsSource) {
+  device_->hold();
+  start();
+  connection_.ask(1, {0, 512});
+  device_->wait_for_held(1);
+  device_->tell_waiting();
+  for (const uint64_t next : {2, 3}) {  // a server that takes one has looked at what came before it took the last one
+    connection_.ask(next, {512, 512});
+    device_->wait_for_held(next);
+  }
+  stop();
+  die_by([] { std::abort(); });
+  const auto owed = table().take_over();
+  ASSERT_EQ(owed.size(), 3u);
+  EXPECT_EQ(owed[0].second.crashes, 0u);
+  EXPECT_EQ(owed[1].second.crashes, 1u);
 }
 
 }  // namespace

@@ -76,6 +76,21 @@ TEST_F(PatientDeviceTest, ReadsGoOnWhenTheSourceIsBack) {
   EXPECT_EQ(device_->counters().errors, 0u);
 }
 
+TEST_F(PatientDeviceTest, WhoWaitsIsToldSo) {
+  make_patient({milliseconds(50), kLong, kLong});
+  std::vector<uint64_t> waiting;
+  const auto read = [&](ByteRange range) {
+    patient_->read_or_wait(range, [](const ReadResult&) {}, [&waiting, range] { waiting.push_back(range.offset); });
+  };
+  read(kFirst);
+  EXPECT_THAT(waiting, IsEmpty()) << "it was answered";
+  blob_->failures = 1;
+  read(kSecond);
+  read({kSecond.offset + 2 * kMiB, 512});
+  read(kHere);
+  EXPECT_THAT(waiting, ElementsAre(kSecond.offset, kSecond.offset + 2 * kMiB)) << "the one that found it, the one that came";
+}
+
 TEST_F(PatientDeviceTest, WaitingHoldsNoMemory) {
   make_patient({std::nullopt, kLong, kLong});
   blob_->failures = 1;
