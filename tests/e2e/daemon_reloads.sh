@@ -34,14 +34,4 @@ code=0
 kill -TERM "$daemon"
 wait "$daemon" || code=$?
 ((code == 0)) || die "exit code $code after SIGTERM"
-: >"$T/notified"
-NOTIFY_SOCKET=$T/notify "$BIN/erofs-ocid" --settings "$T/settings" --state-dir "$T/state" --listen "$T/control" \
-  2>"$T/daemon.err" &
-daemon=$!
-pids+=("$daemon")
-wait_until 10 grep -q READY=1 "$T/notified"
-grep -q 'log_level.*going on with the settings of the last start' "$T/daemon.err" || die "a start with wrong settings says: $(<"$T/daemon.err")"
-kill -TERM "$daemon"
-wait "$daemon"
-ok 'starts where the settings are wrong, with those of the last start'
 check_sanitizers
