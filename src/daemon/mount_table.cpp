@@ -44,12 +44,11 @@ std::optional<MountCache> cache_of(const DeviceCoverage& coverage, bool pinned) 
   return cache;
 }
 
-/// Of a mount that nobody serves yet.
-MountStatus status_of_kept(const std::string& generation, const StoredSource& source) {
+/// Of a mount that nobody serves yet; so it has no generation.
+MountStatus status_of_kept(const StoredSource& source) {
   const Definition& definition = source.input.definition;
   MountStatus status;
   status.name = definition.name;
-  status.generation = generation;
   status.image = definition.image;
   status.image_digest = source.opened.image_digest;
   status.mountpoint = definition.mountpoint;
@@ -406,7 +405,7 @@ void MountTable::resume() {
       }
       {
         MutexLock lock(mutex_);
-        kept_[generation] = status_of_kept(generation, source);
+        kept_[generation] = status_of_kept(source);
         if (!resuming_.insert(name).second) throw make_error(ErrorKind::busy, "{} is kept twice", name);
       }
       resumers_.emplace_back([this, generation, shared = std::make_shared<StoredSource>(std::move(source))](
@@ -453,6 +452,9 @@ void MountTable::resume(const std::string& generation, StoredSource source, cons
     logf(LogLevel::info, "{}: goes on over {}; {}", name, to_string(source.kind), left);
   } catch (const Error& error) {
     logf(LogLevel::warning, "{}: going on with its connection: {}; waiting for erofs-oci reattach", name, error.what());
+    MutexLock lock(mutex_);
+    kept_[generation].health = Health::failed;
+    kept_[generation].reason = fmt::format("{}; erofs-oci reattach hands it over", error.what());
   }
   MutexLock lock(mutex_);
   resuming_.erase(name);

@@ -180,10 +180,12 @@ TEST_F(ResumeTest, WhatIsStillToComeIsListed) {
   other.size_bytes += 4096;  // so that it waits for a client
   MountTable mounts(opener_, manager_, stored(other));
   mounts.resume();
+  EXPECT_THAT(mounts.status("tools"), SizeIs(1)) << "be it opening, or failed already";
+  mounts.open(input(), [](const OpenProgress&) {}).abandon();  // waits until it has failed
   const auto status = mounts.status("tools");
   ASSERT_THAT(status, SizeIs(1));
-  EXPECT_EQ(status[0].health, Health::opening);
-  EXPECT_EQ(status[0].generation, kGeneration);
+  EXPECT_EQ(status[0].health, Health::failed);
+  EXPECT_EQ(status[0].generation, std::nullopt) << "nobody serves it";
   EXPECT_EQ(status[0].mountpoint, "/mnt/tools");
   EXPECT_THAT(mounts.status("other"), IsEmpty());
   mounts.close({"tools", kGeneration});
