@@ -78,6 +78,10 @@ std::filesystem::path find_definition(std::string_view name, const std::filesyst
   std::error_code error;
   // What exists but cannot be examined is reported by whoever opens it.
   if (std::filesystem::status(path, error).type() != std::filesystem::file_type::not_found) return path;
+  if (const auto target = std::filesystem::read_symlink(path, error); !error) {
+    throw make_error(ErrorKind::not_found, "{} is a symbolic link to {}, which does not exist", path.native(),
+                     target.native());
+  }
   throw make_error(ErrorKind::not_found, "{} does not exist{}", path.native(),
                    suggestion(name, list_definitions(directory)));
 }

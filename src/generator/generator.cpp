@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "config/definition_file.h"
 #include "generator/generated_units.h"
+#include "generator/real_path.h"
 
 namespace erofs_oci {
 namespace {
@@ -16,10 +17,9 @@ namespace fs = std::filesystem;
 
 /// systemd names mounts by paths without symlinks, and refuses others. The last component is no symlink in
 /// any case.
-Definition with_real_mountpoint(Definition definition) {
-  std::error_code error;
-  const fs::path folder = fs::weakly_canonical(definition.mountpoint.parent_path(), error);
-  if (!error) definition.mountpoint = folder / definition.mountpoint.filename();
+Definition with_real_mountpoint(Definition definition, const std::set<fs::path>& mount_points) {
+  const fs::path folder = real_path(definition.mountpoint.parent_path(), mount_points);
+  definition.mountpoint = folder / definition.mountpoint.filename();
   return definition;
 }
 
@@ -54,12 +54,13 @@ bool attempt(const std::string& name, const Body& body) {
 
 }  // namespace
 
-bool run_generator(const fs::path& definitions, const fs::path& output) {
+bool run_generator(const fs::path& definitions, const fs::path& output,
+                   const std::set<fs::path>& mount_points) {
   bool good = true;
   std::vector<Definition> all;
   for (const std::string& name : list_definitions(definitions)) {
     good &= attempt(name, [&] {
-      all.push_back(with_real_mountpoint(load_definition(find_definition(name, definitions))));
+      all.push_back(with_real_mountpoint(load_definition(find_definition(name, definitions)), mount_points));
     });
   }
   for (const Definition& definition : all) {

@@ -2,14 +2,21 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <exception>
+
+#include "base/file.h"
 #include "base/log.h"
 #include "base/unique_fd.h"
 #include "config/definition_file.h"
 #include "generator/generator.h"
+#include "generator/real_path.h"
 
 using namespace erofs_oci;
 
 namespace {
+
+/// Of a hundred thousand mounts, the kernel's limit (fs.mount-max).
+constexpr uint64_t kMaxMountInfo = 64 * kMiB;
 
 /// At boot a generator runs before the journal: only the kernel's log is there.
 void log_to_kernel(LogLevel level, std::string_view message, const LogFields&) {
@@ -30,5 +37,11 @@ int main(int argc, char** argv) {
     log(LogLevel::error, "takes the folders that systemd gives to generators; see systemd.generator(7)");
     return 2;
   }
-  return run_generator(kDefinitionDirectory, argv[1]) ? 0 : 1;
+  try {
+    const std::string mountinfo = read_text_file("/proc/self/mountinfo", kMaxMountInfo);
+    return run_generator(kDefinitionDirectory, argv[1], parse_mount_points(mountinfo)) ? 0 : 1;
+  } catch (const std::exception& error) {
+    log(LogLevel::error, error.what());
+    return 1;
+  }
 }

@@ -32,10 +32,11 @@ class Generator : public ::testing::Test {
   void define(const std::string& name, const std::string& text) {
     std::ofstream(definitions_ / (name + ".toml")) << text;
   }
-  bool run() { return run_generator(definitions_, output_); }
+  bool run() { return run_generator(definitions_, output_, mount_points_); }
 
   const TemporaryFolder folder_;
   const fs::path definitions_ = folder_.path() / "etc", output_ = folder_.path() / "out";
+  std::set<fs::path> mount_points_{"/"};
   std::vector<std::string> said_;
 };
 
@@ -87,6 +88,25 @@ TEST_F(Generator, ASymlinkAboveTheMountPointIsResolved) {
   EXPECT_TRUE(run());
   EXPECT_THAT(read_text_file(output_ / "erofs-oci@good.service.d/50-erofs-oci@good.conf", 4096),
               HasSubstr("RequiresMountsFor=\"" + (fs::canonical(folder_.path()) / "real").native() + "\"\n"));
+}
+
+TEST_F(Generator, BehindAMountPointNothingIsLookedAt) {
+  mount_points_.insert(folder_.path());
+  fs::create_directory_symlink("real", folder_.path() / "link");
+  const std::string folder = (folder_.path() / "link").native();
+  define("good", "image = \"r.example.com/t:1\"\nmountpoint = \"" + folder + "/m\"\n");
+  EXPECT_TRUE(run());
+  EXPECT_THAT(read_text_file(output_ / "erofs-oci@good.service.d/50-erofs-oci@good.conf", 4096),
+              HasSubstr("RequiresMountsFor=\"" + folder + "\"\n"));
+}
+
+TEST_F(Generator, ASymlinkThatLeadsNowhereIsToldAsThat) {
+  fs::create_directory(output_);
+  fs::create_symlink("/nowhere/x.toml", definitions_ / "dangling.toml");
+  EXPECT_FALSE(run());
+  EXPECT_THAT(
+      said_,
+      ElementsAre(HasSubstr("dangling.toml is a symbolic link to /nowhere/x.toml, which does not exist;")));
 }
 
 }  // namespace
