@@ -55,7 +55,7 @@ class NbdKernelTransport : public KernelTransport {
   }
   std::optional<uint32_t> nbd_index() const override { return static_cast<uint32_t>(device_.device().index()); }
   void release() override { device_.release(); }
-  void give_up() override { nbd::Netlink().disconnect(device_.device().index()); }
+  void give_up() override { nbd::Netlink().disconnect(device_.device().index(), state_.identifier()); }
 
  private:
   const MountState& state_;

@@ -300,7 +300,7 @@ bool Mounter::is_detached_in_use(const MountState& state) {
 }
 
 void Mounter::end_detached(const MountState& state) {
-  if (const auto device = find_own_device(state)) nbd::Netlink().disconnect(device->index());
+  if (const auto device = find_own_device(state)) nbd::Netlink().disconnect(device->index(), state.identifier());
   close_in_daemon(state);
 }
 
@@ -347,7 +347,7 @@ void Mounter::disconnect_device(const MountState& state) {
     throw Error(ErrorKind::busy,
                 "is unmounted here, but still in use by a bind mount or in another mount namespace; it is served on");
   }
-  if (const auto device = find_own_device(state)) nbd::Netlink().disconnect(device->index());
+  if (const auto device = find_own_device(state)) nbd::Netlink().disconnect(device->index(), state.identifier());
 }
 
 /// Over nbd the device tells; it is not asked where nobody serves it, as its opening would wait for an answer that never comes.

@@ -71,21 +71,26 @@ bool is_hung_up(int socket) {
 ConnectedDevice ConnectedDevice::connect(Netlink& netlink, const DeviceSettings& settings) {
   SocketPair pair = make_socket_pair();
   const KernelDevice device(netlink.connect(pair.kernel.get(), settings));
-  return ConnectedDevice(netlink, server_fds(std::move(pair.server)), device);
+  return ConnectedDevice(netlink, server_fds(std::move(pair.server)), device, settings.identifier);
 }
 
-ConnectedDevice::ConnectedDevice(Netlink& netlink, std::vector<UniqueFd> server_fds, KernelDevice device)
-    : netlink_(&netlink), server_fds_(std::move(server_fds)), device_(device) {}
+ConnectedDevice::ConnectedDevice(Netlink& netlink, std::vector<UniqueFd> server_fds, KernelDevice device,
+                                 std::string identifier)
+    : netlink_(&netlink),
+      server_fds_(std::move(server_fds)),
+      device_(device),
+      identifier_(std::move(identifier)) {}
 
 ConnectedDevice::ConnectedDevice(ConnectedDevice&& other) noexcept
     : netlink_(std::exchange(other.netlink_, nullptr)),
       server_fds_(std::move(other.server_fds_)),
-      device_(other.device_) {}
+      device_(other.device_),
+      identifier_(std::move(other.identifier_)) {}
 
 ConnectedDevice::~ConnectedDevice() {
   if (netlink_ == nullptr) return;
   try {
-    netlink_->disconnect(device_.index());
+    netlink_->disconnect(device_.index(), identifier_);
   } catch (const Error& error) {
     logf(LogLevel::debug, "{}; ignoring", error.what());
   }

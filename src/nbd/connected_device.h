@@ -29,11 +29,13 @@ class ConnectedDevice {
   void release() { netlink_ = nullptr; }
 
  private:
-  ConnectedDevice(Netlink& netlink, std::vector<UniqueFd> server_fds, KernelDevice device);
+  ConnectedDevice(Netlink& netlink, std::vector<UniqueFd> server_fds, KernelDevice device,
+                  std::string identifier);
 
   Netlink* netlink_;  // null: released
   std::vector<UniqueFd> server_fds_;
   KernelDevice device_;
+  std::string identifier_;
 };
 
 /// Gives device `index`, whose server died, a new connection, and gives what to serve on, as take_server_fds(). Reads that

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/run_program.h"
+#include "nbd/kernel_device.h"
 #include "nbd/protocol.h"
 
 namespace erofs_oci::nbd {
@@ -188,7 +189,8 @@ void Netlink::reconfigure(int index, int socket, const std::string& identifier) 
   transact(std::move(message), fmt::format("reconnecting /dev/nbd{} as {}", index, identifier));
 }
 
-void Netlink::disconnect(int index) {
+void Netlink::disconnect(int index, const std::string& identifier) {
+  if (KernelDevice(index).identifier() != identifier) return;
   Message message = new_message(NBD_CMD_DISCONNECT);
   put_u32(message.get(), NBD_ATTR_INDEX, static_cast<uint32_t>(index));
   transact(std::move(message), fmt::format("disconnecting /dev/nbd{}", index));

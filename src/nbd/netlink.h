@@ -49,8 +49,10 @@ class Netlink {
   /// `identifier` is not the device's.
   void reconfigure(int index, int socket, const std::string& identifier);
 
-  /// Ends device `index`, in use or not; done when this returns. One that is not connected is left alone.
-  void disconnect(int index);
+  /// Ends device `index`, in use or not; done when this returns. One that is not connected, or was connected
+  /// under another identifier, is left alone: the kernel gives a number again as soon as its device has
+  /// ended.
+  void disconnect(int index, const std::string& identifier);
 
   /// Whether device `index` has a configuration, be its connection alive or not.
   bool is_configured(int index);

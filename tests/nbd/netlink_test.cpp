@@ -139,7 +139,9 @@ TEST_F(NbdKernelTest, UndoDisconnectsAndReleaseDoesNot) {
   connected_->release();
   connected_.reset();
   EXPECT_EQ(device.identifier(), kIdentifier);
-  netlink_->disconnect(device.index());
+  netlink_->disconnect(device.index(), "erofs-oci:test:2");  // whose number this was before
+  EXPECT_EQ(device.identifier(), kIdentifier);
+  netlink_->disconnect(device.index(), kIdentifier);
   EXPECT_FALSE(device.identifier());
   EXPECT_FALSE(device.pid());
   EXPECT_FALSE(netlink_->is_configured(device.index()));
