@@ -38,7 +38,7 @@ int for_all(const std::vector<std::string>& names, const std::function<void(cons
   for (const std::string& name : names) {
     try {
       work(name);
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
       logf(LogLevel::error, "{}: {}", name, error.what());
       good = false;
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
+#include <exception>
 #include <filesystem>
 
-#include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/commands.h"
@@ -126,7 +126,7 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     const std::string message = std::string("erofs-oci: ") + error.what();
     // Twice: the journal cannot always tell which unit the last line of a process came from.
     log(LogLevel::error, message);

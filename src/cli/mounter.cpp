@@ -45,7 +45,7 @@ class OnFailure {
     if (std::uncaught_exceptions() == exceptions_) return;
     try {
       undo_();
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
       logf(LogLevel::warning, "undoing: {}; ignoring", error.what());
     }
   }

@@ -73,11 +73,18 @@ std::string MountState::identifier() const { return fmt::format("erofs-oci:{}:{}
 
 MountStates::MountStates(fs::path folder) : folder_(std::move(folder)) {}
 
+void MountStates::make_folder() const {
+  const fs::path folder = folder_ / "mounts";
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) throw system_error(error.value(), folder.native());
+}
+
 fs::path MountStates::file(const std::string& name) const { return folder_ / "mounts" / (name + ".json"); }
 
 UniqueFd MountStates::lock(const std::string& name, const std::function<void()>& check) const {
   check_mount_name(name);
-  fs::create_directories(folder_ / "mounts");
+  make_folder();
   const fs::path path = folder_ / (name + ".lock");
   UniqueFd fd = open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
   const auto deadline = std::chrono::steady_clock::now() + kLockLimit;
@@ -111,7 +118,7 @@ std::optional<MountState> MountStates::load(const std::string& name) const {
 }
 
 void MountStates::save(const MountState& state) const {
-  fs::create_directories(folder_ / "mounts");
+  make_folder();
   write_file_durably(file(state.name()), encode(state).dump(2) + "\n", 0644);
 }
 

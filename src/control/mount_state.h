@@ -62,6 +62,7 @@ class MountStates {
 
  private:
   std::filesystem::path file(const std::string& name) const;
+  void make_folder() const;
 
   std::filesystem::path folder_;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
+#include <exception>
 
-#include "base/error.h"
 #include "base/log.h"
 #include "daemon/daemon.h"
 
@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
   }
   try {
     return erofs_oci::run_daemon(options);
-  } catch (const erofs_oci::Error& error) {
+  } catch (const std::exception& error) {
     erofs_oci::log(erofs_oci::LogLevel::error, std::string("erofs-ocid: ") + error.what());
     return 1;
   }

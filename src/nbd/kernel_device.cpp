@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <string_view>
+#include <system_error>
 #include <thread>
 
 #include "base/error.h"
@@ -17,6 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kBlockDevices = "/sys/block";
 constexpr uint64_t kMaxAttributeBytes = 4096;  // a page, as sysfs has it
 constexpr uint64_t kSectorBytes = 512;         // in /sys/block, whatever the device's blocks
 constexpr auto kPollInterval = std::chrono::milliseconds(2);
@@ -62,13 +64,16 @@ std::optional<KernelDevice> KernelDevice::find(const std::string& identifier) {
 
 std::vector<KernelDevice> KernelDevice::find_all(const std::string& prefix) {
   std::vector<KernelDevice> devices;
-  for (const auto& entry : fs::directory_iterator("/sys/block")) {
-    const auto index = index_of(entry.path());
+  std::error_code error;
+  for (fs::directory_iterator entry(kBlockDevices, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const auto index = index_of(entry->path());
     if (!index) continue;
     const KernelDevice device(*index);
     if (const auto identifier = device.identifier(); identifier && identifier->starts_with(prefix))
       devices.push_back(device);
   }
+  if (error) throw system_error(error.value(), kBlockDevices);
   return devices;
 }
 

@@ -52,6 +52,16 @@ class MountStatesTest : public ::testing::Test {
   MountStates states_{folder_.path()};
 };
 
+TEST_F(MountStatesTest, SaysWhatIsInTheWayOfTheFolder) {
+  std::ofstream(folder_.path() / "mounts").put(' ');
+  try {
+    states_.lock("tools");
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.what(), (folder_.path() / "mounts").native() + ": Not a directory");
+  }
+}
+
 TEST_F(MountStatesTest, LoadsWhatWasSaved) {
   EXPECT_FALSE(states_.load("tools"));
   states_.save(example());
