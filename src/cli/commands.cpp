@@ -5,8 +5,10 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <functional>
+#include <map>
 #include <vector>
 
 #include "base/error.h"
@@ -26,11 +28,6 @@ namespace {
 
 /// So often all mounts are looked at.
 constexpr int kMaxPasses = 5;
-
-/// Sentences about a mount, on standard error: "tools: resolving".
-Mounter::Reporter reporter(const std::string& name) {
-  return [name](const std::string& sentence) { logf(LogLevel::info, "{}: {}", name, sentence); };
-}
 
 /// Calls `work` with the name of each mount, and goes on with the others where one fails. The exit code.
 int for_all(const std::vector<std::string>& names, const std::function<void(const std::string& name)>& work) {
@@ -58,6 +55,10 @@ Definition definition_of(const std::string& name_or_file) {
   return load_definition(is_file ? std::filesystem::path(name_or_file) : find_definition(name_or_file));
 }
 
+void report(const std::string& name, const std::string& sentence) {
+  logf(LogLevel::info, "{}: {}", name, sentence);
+}
+
 void require_root(const char* command) {
   if (::geteuid() != 0) throw make_error(ErrorKind::denied, "{} needs root", command);
 }
@@ -68,7 +69,7 @@ int mount_command(const std::string& name) {
   const Termination termination;
   MountStates states;
   const MountState state = with_context(
-      name, [&] { return Mounter(states, kControlSocket, reporter(name), &termination).mount(definition); });
+      name, [&] { return Mounter(states, kControlSocket, report, &termination).mount(definition); });
   fmt::print("{}: mounted on {} over {}\n", name, state.definition.mountpoint.native(), to_string(state.transport));
   return 0;
 }
@@ -76,14 +77,29 @@ int mount_command(const std::string& name) {
 int umount_command(const std::string& name, bool force) {
   require_root("umount");
   MountStates states;
+  Mounter mounter(states, kControlSocket, report);
+  std::vector<std::string> unmounted;
+  std::map<std::string, MountState> ended;
   const auto unmount = [&](const std::string& each) {
-    Mounter mounter(states, kControlSocket, reporter(each));
-    force ? mounter.end(each) : mounter.unmount(each);
-    stop_instance(each);
+    if (!force) {
+      mounter.unmount(each);
+    } else if (const auto state = mounter.end(each)) {
+      ended.emplace(each, *state);
+    }
+    unmounted.push_back(each);
   };
-  if (name.empty()) return for_all(names_of_mounts(states), unmount);
-  with_context(name, [&] { unmount(name); });
-  return 0;
+  int code = 0;
+  if (name.empty()) {
+    code = for_all(names_of_mounts(states), unmount);
+  } else {
+    with_context(name, [&] { unmount(name); });
+  }
+  // Only when nothing is mounted any more: at shutdown there is little time, which the daemon may let pass.
+  const int forgotten = for_all(unmounted, [&](const std::string& each) {
+    if (ended.contains(each)) mounter.forget_ended(ended.at(each));
+  });
+  for (const std::string& each : unmounted) stop_instance(each);
+  return std::max(code, forgotten);
 }
 
 int reload_command(const std::string& name) {
@@ -93,7 +109,7 @@ int reload_command(const std::string& name) {
   MountStates states;
   const auto left = with_context(name, [&] {
     check_capabilities(definition);
-    return Mounter(states, kControlSocket, reporter(name), &termination).reload(definition);
+    return Mounter(states, kControlSocket, report, &termination).reload(definition);
   });
   if (left.empty()) return 0;
   // Said once more where `systemctl status` shows it, since the unit goes on.
@@ -108,7 +124,7 @@ int reattach_command(const std::string& name) {
   MountStates states;
   bool any = false;
   const auto reattach = [&](const std::string& each) {
-    if (Mounter(states, kControlSocket, reporter(each)).reattach(each)) any = true;
+    if (Mounter(states, kControlSocket, report).reattach(each)) any = true;
   };
   if (!name.empty()) {
     with_context(name, [&] { with_context("reattaching", [&] { reattach(name); }); });

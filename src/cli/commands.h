@@ -43,6 +43,8 @@ int export_command(const std::string& name_or_file, const std::string& socket);
 
 /// The definition NAME of /etc/erofs-oci, or the one in a file where the argument has a '/' or ends in ".toml".
 Definition definition_of(const std::string& name_or_file);
+/// A Mounter's Reporter: on standard error, "tools: is not mounted".
+void report(const std::string& name, const std::string& sentence);
 /// Error denied, naming `command`, for anyone but root.
 void require_root(const char* command);
 

@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/credentials.h"
@@ -16,13 +18,10 @@ namespace {
 using nlohmann::json;
 
 constexpr std::chrono::seconds kConnectLimit{10};
-constexpr std::chrono::seconds kCallLimit{30};
 /// The service manager, which keeps the descriptors, may be busy with the starts of many mounts.
 constexpr std::chrono::seconds kServeLimit{90};
 /// Where nothing happens, nothing is told.
 constexpr std::chrono::hours kMonitorSilence{24 * 365};
-/// An unmount works without the daemon, and somebody waits for it.
-constexpr std::chrono::seconds kUnmountCallLimit{2};
 /// Beyond the definition's start_timeout, which the daemon itself keeps.
 constexpr std::chrono::seconds kOpenGrace{30};
 /// Longer than merging and writing take once all layers are read.
@@ -30,12 +29,12 @@ constexpr std::chrono::minutes kIndexSilence{10};
 /// Longer than a slow disk takes for one span, or to give blocks back.
 constexpr std::chrono::minutes kVerifySilence{2};
 
-Client connect(const std::string& socket) {
+Client connect(const std::string& socket, std::chrono::seconds limit) {
   try {
-    return Client(socket, deadline_in(kConnectLimit));
+    return Client(socket, deadline_in(std::min(limit, kConnectLimit)));
   } catch (const Error& error) {
-    throw make_error(ErrorKind::unavailable,
-                     "the daemon does not answer: {}; systemctl status erofs-ocid tells why", error.what());
+    const char* const remedy = socket == kControlSocket ? "; systemctl status erofs-ocid tells why" : "";
+    throw Error(ErrorKind::unavailable, error.errno_value(), fmt::format("{}{}", error.what(), remedy));
   }
 }
 
@@ -64,8 +63,9 @@ class FdList {
 
 }  // namespace
 
-DaemonClient::DaemonClient(const std::string& socket, const Termination* termination)
-    : client_(connect(socket)) {
+DaemonClient::DaemonClient(const std::string& socket, const Termination* termination,
+                           std::chrono::seconds limit)
+    : limit_(limit), client_(connect(socket, limit)) {
   if (termination != nullptr) client_.set_interrupt(termination->fd());
 }
 
@@ -131,11 +131,11 @@ IndexReply DaemonClient::index(IndexRequest request, const UniqueFd& output, con
 }
 
 CollectReply DaemonClient::collect(const CollectRequest& request) {
-  return from_json<CollectReply>(client_.call("Collect", to_json(request), {}, deadline_in(kCallLimit)));
+  return from_json<CollectReply>(client_.call("Collect", to_json(request), {}, deadline_in(limit_)));
 }
 
 CacheListReply DaemonClient::cache_list() {
-  return from_json<CacheListReply>(client_.call("CacheList", json::object(), {}, deadline_in(kCallLimit)));
+  return from_json<CacheListReply>(client_.call("CacheList", json::object(), {}, deadline_in(limit_)));
 }
 
 CacheVerifyReply DaemonClient::cache_verify(const ProgressSink& progress) {
@@ -157,7 +157,7 @@ PrefetchReply DaemonClient::prefetch(const PrefetchRequest& request, const Progr
 
 AccessesReply DaemonClient::accesses(const std::string& name) {
   return from_json<AccessesReply>(
-      client_.call("Accesses", to_json(AccessesRequest{name}), {}, deadline_in(kCallLimit)));
+      client_.call("Accesses", to_json(AccessesRequest{name}), {}, deadline_in(limit_)));
 }
 
 void DaemonClient::serve(const ServeRequest& request, const std::vector<UniqueFd>& fds) {
@@ -167,7 +167,7 @@ void DaemonClient::serve(const ServeRequest& request, const std::vector<UniqueFd
 }
 
 void DaemonClient::close(const std::string& name, const std::optional<std::string>& generation) {
-  client_.call("Close", to_json(CloseRequest{name, generation}), {}, deadline_in(kCallLimit));
+  client_.call("Close", to_json(CloseRequest{name, generation}), {}, deadline_in(limit_));
 }
 
 void DaemonClient::monitor(const std::optional<std::string>& mount,
@@ -182,18 +182,18 @@ void DaemonClient::reload(const Definition& definition, const std::string& gener
   FdList fds;
   ReloadRequest request{generation, definition, std::nullopt};
   if (auto credentials = find_credentials(definition)) request.credentials = fds.add(std::move(*credentials));
-  client_.call("Reload", to_json(request), fds.numbers(), deadline_in(kCallLimit));
+  client_.call("Reload", to_json(request), fds.numbers(), deadline_in(limit_));
 }
 
 uint64_t DaemonClient::begin_unmount(const std::string& name, const std::string& generation) {
-  return from_json<BeginUnmountReply>(client_.call("BeginUnmount", to_json(BeginUnmountRequest{name, generation}), {},
-                                                   deadline_in(kUnmountCallLimit)))
+  return from_json<BeginUnmountReply>(client_.call("BeginUnmount",
+                                                   to_json(BeginUnmountRequest{name, generation}), {},
+                                                   deadline_in(limit_)))
       .waiting;
 }
 
 std::vector<MountStatus> DaemonClient::status(const std::optional<std::string>& name) {
-  return from_json<StatusReply>(
-             client_.call("Status", to_json(StatusRequest{name}), {}, deadline_in(kCallLimit)))
+  return from_json<StatusReply>(client_.call("Status", to_json(StatusRequest{name}), {}, deadline_in(limit_)))
       .mounts;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -17,12 +18,18 @@ namespace erofs_oci {
 /// Told of each stage of an Open.
 using ProgressSink = std::function<void(const OpenProgress&)>;
 
+/// For calls whose caller can do without an answer, as an unmount can, and for whom somebody waits: a stop
+/// has to end within 10 s.
+constexpr std::chrono::seconds kBriefLimit{5};
+
 /// The daemon's methods, typed, with a time limit each. One thread at a time.
 class DaemonClient {
  public:
   /// Connects. Error unavailable, with what to do, where no daemon answers. Calls end with interruption()
-  /// when `termination`, where it is given, says so.
-  explicit DaemonClient(const std::string& socket = kControlSocket, const Termination* termination = nullptr);
+  /// when `termination`, where it is given, says so. `limit` is for each call that has no work to wait for;
+  /// one that takes longer is an Error with ETIMEDOUT.
+  explicit DaemonClient(const std::string& socket = kControlSocket, const Termination* termination = nullptr,
+                        std::chrono::seconds limit = std::chrono::seconds(30));
 
   /// Opens the local files that the definition names, finds its credentials, and has the daemon open the source.
   OpenReply open(const Definition& definition, const std::optional<Digest>& pinned, const ProgressSink& progress);
@@ -50,6 +57,7 @@ class DaemonClient {
   nlohmann::json call_with_files(std::string_view method, const Definition& definition,
                                  const std::optional<Digest>& pinned, const ProgressSink& progress);
 
+  const std::chrono::seconds limit_;
   Client client_;
 };
 

@@ -34,10 +34,6 @@ bool is_for_others(std::string_view option) {
          option.starts_with("comment=") || std::ranges::find(kForOthers, option) != kForOthers.end();
 }
 
-Mounter::Reporter reporter(const std::string& name) {
-  return [name](const std::string& sentence) { logf(LogLevel::info, "{}: {}", name, sentence); };
-}
-
 /// Whose mount it is; nullopt for one that is not ours.
 std::optional<std::string> find_name(const MountStates& states, const MountInfo& mount) {
   for (const std::string& name : states.names()) {
@@ -70,8 +66,7 @@ int mount_by_helper(const HelperArguments& arguments) {
   }
   const Termination termination;
   MountStates states;
-  with_context(name,
-               [&] { Mounter(states, kControlSocket, reporter(name), &termination).mount(definition); });
+  with_context(name, [&] { Mounter(states, kControlSocket, report, &termination).mount(definition); });
   return 0;
 }
 
@@ -91,8 +86,9 @@ int unmount_by_helper(const HelperArguments& arguments) {
     return 0;
   }
   with_context(*name, [&] {
-    Mounter mounter(states, kControlSocket, reporter(*name));
-    arguments.force ? mounter.end(*name) : mounter.unmount(*name);
+    Mounter mounter(states, kControlSocket, report);
+    if (!arguments.force) return mounter.unmount(*name);
+    if (const auto ended = mounter.end(*name)) mounter.forget_ended(*ended);
   });
   stop_instance(*name);
   return 0;

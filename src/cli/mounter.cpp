@@ -102,6 +102,17 @@ bool is_served_by(DaemonClient& daemon, const MountState& state) {
   });
 }
 
+/// Of a `run` that was killed. One whose daemon is there and silent is not.
+bool is_orphan(const MountState& state) {
+  if (state.control_socket == kControlSocket) return false;
+  try {
+    DaemonClient daemon(state.control_socket);
+    return !is_served_by(daemon, state);
+  } catch (const Error& error) {
+    return error.errno_value() != ETIMEDOUT;
+  }
+}
+
 Error mounted_already(const MountState& state) {
   const std::string place = state.definition.mountpoint.native();
   if (state.control_socket == kControlSocket) {
@@ -115,6 +126,21 @@ Error mounted_already(const MountState& state) {
 }
 
 }  // namespace
+
+/// Asks a daemon for what can be done without it, too. One that has let such a call pass unanswered is asked
+/// no more.
+template <typename Ask>
+auto Mounter::ask_briefly(const std::string& socket, std::optional<DaemonClient>& daemon, const Ask& ask) {
+  if (silent_.contains(socket))
+    throw make_error(ErrorKind::unavailable, "the daemon that listens on {} did not answer before", socket);
+  try {
+    if (!daemon) daemon.emplace(socket, nullptr, kBriefLimit);
+    return ask(*daemon);
+  } catch (const Error& error) {
+    if (error.errno_value() == ETIMEDOUT) silent_.insert(socket);
+    throw;
+  }
+}
 
 /// Between two steps of a mount.
 void Mounter::passed(const char* step) const {
@@ -139,10 +165,8 @@ std::optional<MountState> Mounter::load(const std::string& name) const {
 std::optional<MountState> Mounter::find_mounted(const std::string& name) {
   const auto state = load(name);
   if (!state) return std::nullopt;
-  const bool orphan =
-      state->control_socket != kControlSocket && !is_served(*state);  // of a `run` that was killed
-  if (state->phase == MountPhase::mounted && find_live_mount(*state) && !orphan) return state;
-  report_("removing what a former mount left");
+  if (state->phase == MountPhase::mounted && find_live_mount(*state) && !is_orphan(*state)) return state;
+  report_(name, "removing what a former mount left");
   undo(*state);
   return std::nullopt;
 }
@@ -152,9 +176,9 @@ MountState Mounter::mount(const Definition& definition) {
   const auto state = find_mounted(definition.name);
   if (!state) return mount_anew(definition);
   reattach_locked(*state);
-  report_(fmt::format("is mounted on {} already", state->definition.mountpoint.native()));
+  report_(state->name(), fmt::format("is mounted on {} already", state->definition.mountpoint.native()));
   if (to_json(definition) != to_json(state->definition))
-    report_("its definition has changed since; that takes effect when it is mounted anew");
+    report_(state->name(), "its definition has changed since; that takes effect when it is mounted anew");
   return *state;
 }
 
@@ -257,7 +281,8 @@ std::vector<std::string> Mounter::reload(const Definition& definition) {
   for (const DefinitionChange& change : changes) {
     if (change.key == "io.read_ahead") apply_read_ahead(*state);
     if (change.when == TakesEffect::on_restart) left.emplace_back(change.key);
-    if (change.when == TakesEffect::on_reload) report_(fmt::format("{} is in force", change.key));
+    if (change.when == TakesEffect::on_reload)
+      report_(definition.name, fmt::format("{} is in force", change.key));
   }
   return left;
 }
@@ -266,23 +291,31 @@ void Mounter::unmount(const std::string& name, const std::optional<std::string>&
   const UniqueFd held = states_.lock(name);
   const auto state = load(name);
   if (state && (!generation || state->generation == *generation)) return undo(*state);
-  report_(state ? "was mounted anew by somebody else; leaving that alone" : "is not mounted");
+  report_(name, state ? "was mounted anew by somebody else; leaving that alone" : "is not mounted");
   if (generation) return;
   // A client that was killed before it wrote a state may have had the source opened.
   try {
-    DaemonClient(control_socket_).close(name, std::nullopt);
+    std::optional<DaemonClient> daemon;
+    ask_briefly(control_socket_, daemon, [&](DaemonClient& client) { client.close(name, std::nullopt); });
   } catch (const Error& error) {
     logf(LogLevel::debug, "{}: {}; ignoring", name, error.what());  // no daemon has nothing open
   }
 }
 
-void Mounter::end(const std::string& name) {
+std::optional<MountState> Mounter::end(const std::string& name) {
   const UniqueFd held = states_.lock(name);
-  const auto state = load(name);
-  if (!state) return;
+  auto state = load(name);
+  if (!state) return std::nullopt;
   if (const auto mounted = find_live_mount(*state)) erofs_oci::detach(mounted->target, mounted->id);
-  end_detached(*state);
-  states_.remove(name);
+  end_device(*state);
+  return state;
+}
+
+void Mounter::forget_ended(const MountState& state) {
+  const UniqueFd held = states_.lock(state.name());
+  close_in_daemon(state);
+  const auto current = states_.load(state.name());
+  if (current && current->generation == state.generation) states_.remove(state.name());
 }
 
 void Mounter::detach(const MountState& state) {
@@ -300,8 +333,13 @@ bool Mounter::is_detached_in_use(const MountState& state) {
 }
 
 void Mounter::end_detached(const MountState& state) {
-  if (const auto device = find_own_device(state)) nbd::Netlink().disconnect(device->index(), state.identifier());
+  end_device(state);
   close_in_daemon(state);
+}
+
+void Mounter::end_device(const MountState& state) {
+  if (const auto device = find_own_device(state))
+    nbd::Netlink().disconnect(device->index(), state.identifier());
 }
 
 /// Takes apart whatever of a mount is there, in the reverse order of its making; nothing that is not ours.
@@ -315,13 +353,14 @@ void Mounter::undo(const MountState& state) {
 
 /// Reads that wait for a source that is away keep the mount busy, and umount(2) itself waiting: they are failed first, and
 /// their readers given a moment to go.
-void Mounter::unmount_promptly(const MountState& state, std::optional<DaemonClient>& daemon) const {
+void Mounter::unmount_promptly(const MountState& state, std::optional<DaemonClient>& daemon) {
   const auto mounted = find_live_mount(state);
   if (!mounted) return;
   const auto hurry = [&]() -> uint64_t {
     try {
-      if (!daemon) daemon.emplace(state.control_socket);
-      return daemon->begin_unmount(state.name(), state.generation);
+      return ask_briefly(state.control_socket, daemon, [&](DaemonClient& client) {
+        return client.begin_unmount(state.name(), state.generation);
+      });
     } catch (const Error& error) {
       logf(LogLevel::debug, "{}: {}; ignoring", state.name(), error.what());
       return 0;
@@ -347,7 +386,7 @@ void Mounter::disconnect_device(const MountState& state) {
     throw Error(ErrorKind::busy,
                 "is unmounted here, but still in use by a bind mount or in another mount namespace; it is served on");
   }
-  if (const auto device = find_own_device(state)) nbd::Netlink().disconnect(device->index(), state.identifier());
+  end_device(state);
 }
 
 /// Over nbd the device tells; it is not asked where nobody serves it, as its opening would wait for an answer that never comes.
@@ -367,17 +406,20 @@ bool Mounter::is_used_elsewhere(const MountState& state) {
 
 bool Mounter::is_served(const MountState& state) {
   try {
-    DaemonClient daemon(state.control_socket);
-    return is_served_by(daemon, state);
+    std::optional<DaemonClient> daemon;
+    return ask_briefly(state.control_socket, daemon,
+                       [&](DaemonClient& client) { return is_served_by(client, state); });
   } catch (const Error&) {
-    return false;  // no daemon, no service
+    return false;  // no daemon, or one that does not answer, serves nothing
   }
 }
 
 /// Unmounting works without the daemon; a daemon that is gone has nothing to close.
 void Mounter::close_in_daemon(const MountState& state) {
   try {
-    DaemonClient(state.control_socket).close(state.name(), state.generation);
+    std::optional<DaemonClient> daemon;
+    ask_briefly(state.control_socket, daemon,
+                [&](DaemonClient& client) { client.close(state.name(), state.generation); });
   } catch (const Error& error) {
     logf(LogLevel::warning, "{}: {}; ignoring", state.name(), error.what());
   }
@@ -400,7 +442,7 @@ bool Mounter::reattach(const std::string& name) {
 bool Mounter::reattach_locked(const MountState& state) {
   DaemonClient daemon(state.control_socket, termination_);
   if (is_served_by(daemon, state)) return false;
-  report_("is handed to a new daemon");
+  report_(state.name(), "is handed to a new daemon");
   const OpenReply opened = daemon.open(state.definition, state.image_digest, [](const OpenProgress&) {});
   if (opened.generation == state.generation) return false;  // it has gone on by itself meanwhile
   if (opened.size_bytes != state.size_bytes || opened.block_size != state.block_size) {

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,8 @@ namespace erofs_oci {
 /// such that a client killed after it leaves what the next call mends. Needs root. One thread at a time.
 class Mounter {
  public:
-  /// Says what is being done; for people.
-  using Reporter = std::function<void(const std::string& sentence)>;
+  /// Says what is being done with the mount `name`; for people.
+  using Reporter = std::function<void(const std::string& name, const std::string& sentence)>;
 
   /// `termination`, where it is given, ends mount().
   Mounter(MountStates& states, std::string control_socket, Reporter report,
@@ -39,13 +40,15 @@ class Mounter {
   /// Unmounts and forgets. A mount in use is Error busy, names its users, and stays mounted and served.
   /// Nothing of that name, or where `generation` is given only another: does nothing.
   void unmount(const std::string& name, const std::optional<std::string>& generation = std::nullopt);
-  /// Unmounts and forgets in any case: whoever has it open gets I/O errors from then on. Nothing of that
-  /// name: does nothing.
-  void end(const std::string& name);
+  /// Unmounts in any case, without a word to the daemon: whoever has it open gets I/O errors from then on.
+  /// Returns what is to be forgotten then; nullopt where there is nothing of that name.
+  std::optional<MountState> end(const std::string& name);
+  /// Tells the daemon of what was ended, and removes the state.
+  void forget_ended(const MountState& state);
   /// Takes the mount out of the tree, in use or not, and forgets its name; whoever has it open is served on.
   void detach(const MountState& state);
   /// Whether somebody still reads what was detached.
-  static bool is_detached_in_use(const MountState& state);
+  bool is_detached_in_use(const MountState& state);
   /// Ends the serving of what was detached.
   void end_detached(const MountState& state);
   /// Hands a mount to a daemon that does not serve it, as after a crash; asks the next one where it dies meanwhile. False
@@ -61,19 +64,23 @@ class Mounter {
   MountState mount_anew(const Definition& definition);
   OpenReply open_source(const Definition& definition, std::optional<DaemonClient>& daemon) const;
   static void serve(const MountState& state, const std::vector<UniqueFd>& fds, DaemonClient& daemon);
+  static void end_device(const MountState& state);
   ScopedMount mount_served(const MountState& state, KernelTransport& transport) const;
   bool reattach_locked(const MountState& state);
   void undo(const MountState& state);
-  void unmount_promptly(const MountState& state, std::optional<DaemonClient>& daemon) const;
-  static bool is_served(const MountState& state);
-  static void disconnect_device(const MountState& state);
-  static bool is_used_elsewhere(const MountState& state);
+  void unmount_promptly(const MountState& state, std::optional<DaemonClient>& daemon);
+  bool is_served(const MountState& state);
+  void disconnect_device(const MountState& state);
+  bool is_used_elsewhere(const MountState& state);
   void close_in_daemon(const MountState& state);
+  template <typename Ask>
+  auto ask_briefly(const std::string& socket, std::optional<DaemonClient>& daemon, const Ask& ask);
 
   MountStates& states_;
   const std::string control_socket_;
   const Reporter report_;
   const Termination* const termination_;
+  std::set<std::string> silent_;  // sockets of daemons that let a brief call pass unanswered
 };
 
 }  // namespace erofs_oci

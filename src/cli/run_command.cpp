@@ -134,7 +134,7 @@ class Ending {
     mounter_.detach(state_);
     logf(LogLevel::warning, "{}: detached; whoever has it open is served on, a further signal ends that",
          state_.name());
-    while (Mounter::is_detached_in_use(state_) && !termination_.wait(daemon_, kPause)) continue;
+    while (mounter_.is_detached_in_use(state_) && !termination_.wait(daemon_, kPause)) continue;
     mounter_.end_detached(state_);
   }
 
@@ -158,9 +158,6 @@ int run_command(const std::string& file) {
   const Termination termination;
   PrivateDaemon daemon(command_daemon());
   MountStates states;
-  const auto report = [&](const std::string& sentence) {
-    logf(LogLevel::info, "{}: {}", definition.name, sentence);
-  };
   Mounter mounter(states, daemon.socket(), report, &termination);
   return until_terminated([&] {
     return with_context(definition.name, [&] {

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <map>
 
 #include "base/error.h"
@@ -50,6 +51,9 @@ class Collector {
     for (auto& [name, status] : found_) all.push_back(std::move(status));
     return all;
   }
+  /// Why the service, which there is, does not answer; then mounts without a state file may be missing. Empty
+  /// where it does.
+  const std::string& why_incomplete() const { return why_incomplete_; }
 
  private:
   void add_state(const MountState& state) {
@@ -73,10 +77,13 @@ class Collector {
       }
     } catch (const Error& error) {
       silence = error.what();
+      const int code = error.errno_value();
+      if (socket == kControlSocket && code != ENOENT && code != ECONNREFUSED) why_incomplete_ = silence;
     }
   }
 
   std::map<std::string, std::string> asked_;
+  std::string why_incomplete_;
   std::map<std::string, MountStatus> found_;
 };
 
@@ -112,7 +119,11 @@ int status_command(const std::string& name, bool json) {
   if (may_not_ask(kControlSocket))
     throw Error(ErrorKind::denied,
                 "you must be in group erofs-oci, or root, to ask the daemon for its mounts");
-  std::vector<MountStatus> mounts = Collector().collect(MountStates());
+  Collector collector;
+  std::vector<MountStatus> mounts = collector.collect(MountStates());
+  const std::string& gap = collector.why_incomplete();
+  if (!gap.empty())
+    logf(LogLevel::warning, "the service does not answer, so that mounts may be missing here: {}", gap);
   if (!name.empty()) {
     std::erase_if(mounts, [&](const MountStatus& mount) { return mount.name != name; });
     if (mounts.empty()) throw make_error(ErrorKind::not_found, "{}: is not mounted", name);
@@ -124,7 +135,7 @@ int status_command(const std::string& name, bool json) {
   } else {
     print_one(mounts.front());
   }
-  return 0;
+  return gap.empty() ? 0 : 1;
 }
 
 }  // namespace erofs_oci

@@ -36,13 +36,13 @@ UniqueFd connect_to(const std::filesystem::path& path, Deadline deadline) {
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) throw errno_error("socket");
   while (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    if (errno == ENOENT || errno == ECONNREFUSED) {
-      throw make_error(ErrorKind::unavailable, "{}: no daemon is listening", path.native());
-    }
-    if (errno != EAGAIN && errno != EINTR) throw errno_error("{}: connect", path.native());
+    const int code = errno;
+    if (code == ENOENT || code == ECONNREFUSED)
+      throw Error(ErrorKind::unavailable, code, fmt::format("no daemon listens on {}", path.native()));
+    if (code != EAGAIN && code != EINTR) throw system_error(code, fmt::format("{}: connect", path.native()));
     if (std::chrono::steady_clock::now() >= deadline) {
       throw Error(ErrorKind::unavailable, ETIMEDOUT,
-                  fmt::format("{}: the daemon accepts no connection", path.native()));
+                  fmt::format("the daemon that listens on {} accepts no connection", path.native()));
     }
     std::this_thread::sleep_for(kConnectPause);
   }

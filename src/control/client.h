@@ -16,7 +16,8 @@ namespace erofs_oci {
 /// at a time.
 class Client {
  public:
-  /// Connects to the socket at `path`; Error unavailable where nobody listens or accepts until `deadline`.
+  /// Connects to the socket at `path`; Error unavailable where nobody listens, with ENOENT or ECONNREFUSED,
+  /// or accepts until `deadline`, with ETIMEDOUT.
   Client(const std::filesystem::path& path, Deadline deadline);
   explicit Client(UniqueFd socket) : connection_(std::move(socket)) {}
 

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A daemon that takes calls and answers none: what is mounted is unmounted all the same, in seconds, and status says that it does
+# not know.
+if [[ -z ${ISOLATED-} ]] && unshare --mount true 2>/dev/null; then ISOLATED=1 exec unshare --mount "$0"; fi
+. "$(dirname "$0")/lib.sh"
+needs_fuse
+[[ -n ${ISOLATED-} ]] || skip 'needs a mount namespace of its own' # so that socket and definitions are ours
+mount -t tmpfs -o mode=755 none /run
+mkdir /run/etc /run/work
+mount -t overlay -o lowerdir=/etc,upperdir=/run/etc,workdir=/run/work none /etc || skip 'cannot mount over /etc'
+mkdir -p /etc/erofs-oci
+rm -f /etc/erofs-oci/*
+export HOME=$T
+
+"$BIN/erofs-oci" status --json >"$T/status.out" 2>"$T/status.err" || die "status without a service: $(<"$T/status.err")"
+[[ $(jq '.mounts | length' "$T/status.out") == 0 && ! -s $T/status.err ]] || die "status without a service: $(<"$T/status.err")"
+ok 'no service and no mounts are no failure'
+
+mkdir -p /run/erofs-oci
+"$BIN/erofs-ocid" --listen /run/erofs-oci/control --settings /nonexistent --state-dir "$T/state" --cache-dir "$T/spans" \
+  2>"$T/daemon.err" &
+daemon=$!
+pids+=("$daemon")
+wait_until 10 test -S /run/erofs-oci/control
+for each in a b c; do
+  mkdir "$T/$each"
+  printf '%s\n' "image = \"file:$data/layer.erofs\"" "mountpoint = \"$T/$each\"" 'transport = "fuse"' >"/etc/erofs-oci/$each.toml"
+  "$BIN/erofs-oci" mount "$each" >"$T/mount.out" 2>"$T/mount.err"
+  ls "$T/$each" >/dev/null
+done
+kill -STOP "$daemon"
+
+# in_time WHAT COMMAND…: succeeds, long before TimeoutStopSec= of its unit
+in_time() {
+  local what=$1 code=0 begin=$SECONDS
+  shift
+  timeout --signal=KILL 60 "$@" >"$T/command.out" 2>"$T/command.err" || code=$?
+  ((code == 0)) || die "$what: exit code $code: $(<"$T/command.err")"
+  ((SECONDS - begin <= 8)) || die "$what took $((SECONDS - begin)) s"
+  ok "$what: $((SECONDS - begin)) s"
+}
+in_time 'umount' "$BIN/erofs-oci" umount a
+! mountpoint -q "$T/a" || die 'a is mounted still'
+in_time 'umount of what is not mounted' "$BIN/erofs-oci" umount nosuch
+in_time 'umount --all --force' "$BIN/erofs-oci" umount --all --force
+! grep -F "$T/" /proc/self/mountinfo || die 'something is mounted still'
+! compgen -G '/run/erofs-oci/mounts/*' || die 'left: a state file'
+
+code=0
+timeout --signal=KILL 60 "$BIN/erofs-oci" status --json >"$T/status.out" 2>"$T/status.err" || code=$?
+((code == 1)) || die "status: exit code $code"
+grep -q 'the service does not answer' "$T/status.err" || die "status says: $(<"$T/status.err")"
+[[ $(jq '.mounts | length' "$T/status.out") == 0 ]] || die "status: $(<"$T/status.out")"
+ok 'status says that the service does not answer'
+kill -CONT "$daemon"
+"$BIN/erofs-oci" status >"$T/status.out" 2>"$T/status.err" || die "status: $(<"$T/status.err")"
+check_sanitizers
