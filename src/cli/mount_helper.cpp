@@ -17,21 +17,25 @@
 #include "cli/termination.h"
 #include "config/definition_file.h"
 #include "config/definition_json.h"
-#include "mount/unmount.h"
+#include "config/mount_options.h"
+#include "mount/mount_table.h"
 
 namespace erofs_oci {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// For mount(8) and systemd alone (fstab(5), systemd.mount(5)); "rw" is what mount(8) says where fstab says
-/// nothing.
+/// For mount(8) and systemd alone (fstab(5), systemd.mount(5)), or without a meaning where nothing is
+/// written; "rw" is what mount(8) says where fstab says nothing.
 constexpr auto kForOthers = std::to_array<std::string_view>(
-    {"rw", "defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group", "nofail", "_netdev"});
+    {"rw", "defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group", "nofail", "_netdev",
+     "_rnetdev", "async", "sync", "dirsync", "silent", "loud"});
+constexpr auto kForOthersPrefixes = std::to_array<std::string_view>({"x-", "X-", "comment=", "user="});
 
 bool is_for_others(std::string_view option) {
-  return option.empty() || option.starts_with("x-") || option.starts_with("X-") ||
-         option.starts_with("comment=") || std::ranges::find(kForOthers, option) != kForOthers.end();
+  const auto begins = [&](std::string_view prefix) { return option.starts_with(prefix); };
+  return option.empty() || std::ranges::any_of(kForOthersPrefixes, begins) ||
+         std::ranges::find(kForOthers, option) != kForOthers.end();
 }
 
 /// Whose mount it is; nullopt for one that is not ours.
@@ -64,6 +68,7 @@ int mount_by_helper(const HelperArguments& arguments) {
     throw make_error(ErrorKind::invalid, "{} says that it is mounted on {}, not on {}", file.native(),
                      definition.mountpoint.native(), place.native());
   }
+  if (arguments.f) return 0;
   const Termination termination;
   MountStates states;
   with_context(name, [&] { Mounter(states, kControlSocket, report, &termination).mount(definition); });
@@ -82,12 +87,13 @@ int unmount_by_helper(const HelperArguments& arguments) {
   MountStates states;
   const auto name = find_name(states, *mounted);
   if (!name) {
-    unmount(mounted->target, mounted->id);
-    return 0;
+    throw make_error(ErrorKind::invalid,
+                     "{}: what is mounted there, of type {}, is not of erofs-oci; umount -i unmounts it",
+                     place.native(), mounted->type);
   }
   with_context(*name, [&] {
     Mounter mounter(states, kControlSocket, report);
-    if (!arguments.force) return mounter.unmount(*name);
+    if (!arguments.f) return mounter.unmount(*name);
     if (const auto ended = mounter.end(*name)) mounter.forget_ended(*ended);
   });
   stop_instance(*name);
@@ -109,7 +115,7 @@ HelperArguments parse_helper_arguments(int argc, char** argv) {
         arguments.lazy = true;
         break;
       case 'f':
-        arguments.force = true;
+        arguments.f = true;
         break;
       case 'N':
         throw Error(ErrorKind::invalid, "cannot mount in another namespace: leave out -N");
@@ -124,14 +130,13 @@ HelperArguments parse_helper_arguments(int argc, char** argv) {
 }
 
 Definition with_fstab_options(Definition definition, std::string_view options) {
-  nlohmann::json object = to_json(definition);
   while (!options.empty()) {
     const size_t end = std::min(options.find(','), options.size());
     const std::string_view option = options.substr(0, end);
-    if (!is_for_others(option)) object["options"].push_back(option);
+    if (!is_for_others(option)) override_option(definition.options, option);
     options.remove_prefix(std::min(end + 1, options.size()));
   }
-  return definition_from_json(object);
+  return definition_from_json(to_json(definition));  // which refuses what is not known
 }
 
 bool is_same_place(const fs::path& a, const fs::path& b) {

@@ -18,14 +18,14 @@ struct HelperArguments {
   std::vector<std::string> operands;
   std::string options;  ///< of -o
   bool lazy = false;    ///< umount -l
-  bool force = false;   ///< umount -f
+  bool f = false;       ///< umount -f: force; mount -f: fake, all but the mount itself
 };
 
 /// Error invalid for what a helper cannot be asked for.
 HelperArguments parse_helper_arguments(int argc, char** argv);
 
-/// `definition` with the options that fstab's line has beyond those for mount(8) itself. Error invalid where
-/// one is not known, as in a definition.
+/// `definition` with the options that fstab's line has beyond those for mount(8) itself; they override its
+/// own. Error invalid where one is not known, as in a definition.
 Definition with_fstab_options(Definition definition, std::string_view options);
 
 /// Whether both paths name one directory, without looking at the directory itself, where an automount may

@@ -92,6 +92,14 @@ void check_opposites(const std::vector<std::string>& options) {
 
 }  // namespace
 
+void override_option(std::vector<std::string>& options, std::string_view option) {
+  for (const auto& [yes, no] : kOpposites) {
+    if (option == yes) std::erase(options, no);
+    if (option == no) std::erase(options, yes);
+  }
+  options.emplace_back(option);
+}
+
 std::vector<std::string> MountOptionsCodec::read(const nlohmann::json& value) {
   if (!value.is_array()) refuse_type(value, "an array of strings");
   if (value.size() > kMaxOptions)

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace erofs_oci {
@@ -17,5 +18,8 @@ struct MountOptionsCodec {
   static std::vector<std::string> read(const nlohmann::json& value);
   static nlohmann::json write(const std::vector<std::string>& options) { return options; }
 };
+
+/// Adds `option` to those in force, as mount(8) does with a later word: instead of what says the opposite.
+void override_option(std::vector<std::string>& options, std::string_view option);
 
 }  // namespace erofs_oci

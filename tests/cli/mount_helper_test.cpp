@@ -36,7 +36,7 @@ TEST(HelperArguments, AreThoseOfMount) {
 TEST(HelperArguments, AreThoseOfUmount) {
   const HelperArguments arguments = parse({"/srv/tools", "-f", "-l", "-n"});
   EXPECT_THAT(arguments.operands, ElementsAre("/srv/tools"));
-  EXPECT_TRUE(arguments.force);
+  EXPECT_TRUE(arguments.f);
   EXPECT_TRUE(arguments.lazy);
 }
 
@@ -46,14 +46,23 @@ TEST(HelperArguments, OfAnotherNamespaceOrUnknownAreRefused) {
 }
 
 TEST(FstabOptions, ThoseForMountItselfChangeNothing) {
-  const Definition definition = with_fstab_options(
-      define(), "rw,defaults,noauto,nofail,_netdev,x-systemd.mount-timeout=5min,comment=a,,user");
+  const Definition definition =
+      with_fstab_options(define(),
+                         "rw,defaults,noauto,nofail,_netdev,_rnetdev,x-systemd.mount-timeout=5min,comment=a,,"
+                         "user,user=joe,async,silent");
   EXPECT_EQ(definition.options, define().options);
 }
 
 TEST(FstabOptions, TheOthersAreAddedToTheDefinitions) {
   EXPECT_THAT(with_fstab_options(define(), "noexec,_netdev,noatime").options,
               ElementsAre("nodev", "nosuid", "noexec", "noatime"));
+}
+
+TEST(FstabOptions, OverrideTheDefinitionsAndItsDefaults) {
+  EXPECT_THAT(with_fstab_options(define(), "dev,suid").options, ElementsAre("dev", "suid"));
+  EXPECT_THAT(with_fstab_options(define("options = [\"noexec\"]\n"), "exec,nodev").options,
+              ElementsAre("nodev", "nosuid", "exec"));
+  EXPECT_THAT(with_fstab_options(define(), "dev,nodev").options, ElementsAre("nodev", "nosuid"));
 }
 
 TEST(FstabOptions, AnUnknownOneIsRefusedAndNotPassedOver) {
