@@ -6,11 +6,10 @@
 #include <sys/wait.h>
 
 #include <cerrno>
-#include <vector>
 
 namespace erofs_oci {
 
-bool run_program(const char* path, std::initializer_list<const char*> arguments) {
+bool run_program(const char* path, const std::vector<const char*>& arguments) {
   std::vector<char*> argv;
   for (const char* argument : arguments) argv.push_back(const_cast<char*>(argument));
   argv.push_back(nullptr);

@@ -98,7 +98,7 @@ int umount_command(const std::string& name, bool force) {
   const int forgotten = for_all(unmounted, [&](const std::string& each) {
     if (ended.contains(each)) mounter.forget_ended(ended.at(each));
   });
-  for (const std::string& each : unmounted) stop_instance(each);
+  stop_instances(unmounted);
   return std::max(code, forgotten);
 }
 

@@ -23,11 +23,16 @@ bool is_run_by_unit() {
 
 }  // namespace
 
-void stop_instance(const std::string& name) {
-  if (!is_systemd_running() || is_run_by_unit()) return;
-  const std::string unit = fmt::format("erofs-oci@{}.service", name);
+void stop_instances(const std::vector<std::string>& names) {
+  if (names.empty() || !is_systemd_running() || is_run_by_unit()) return;
+  std::vector<std::string> units;
+  for (const std::string& name : names) units.push_back(fmt::format("erofs-oci@{}.service", name));
+  // Not for ever: a unit that is ordered behind one of these may be what has called us, and its stop what is
+  // waited for.
+  std::vector<const char*> arguments{"timeout", "10s", "systemctl", "stop"};
+  for (const std::string& unit : units) arguments.push_back(unit.c_str());
   // It fails where there is no such unit, or systemd is just going: nothing to be said of.
-  run_program("/usr/bin/systemctl", {"systemctl", "--no-block", "stop", unit.c_str()});
+  run_program("/usr/bin/timeout", arguments);
 }
 
 }  // namespace erofs_oci

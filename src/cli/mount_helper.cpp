@@ -96,7 +96,7 @@ int unmount_by_helper(const HelperArguments& arguments) {
     if (!arguments.f) return mounter.unmount(*name);
     if (const auto ended = mounter.end(*name)) mounter.forget_ended(*ended);
   });
-  stop_instance(*name);
+  stop_instances({*name});
   return 0;
 }
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # The state files of mounts are removed under them: reads go on, over a restart and a crash of the daemon, too, and whatever is to
-# unmount them finds them still. An umount by hand ends the unit, also where the definition is gone.
+# unmount them finds them still. An umount by hand ends the unit, also where the definition is gone, and spares the next mount.
 # needs: project
 # timeout: 600
 . /host/tests/guest/lib.sh
@@ -66,4 +66,14 @@ for transport in nbd fuse; do
   leftovers
   ok "an umount by hand where the definition is gone, $transport"
 done
+
+define tools
+start tools
+check umount /srv/tools
+check erofs-oci mount tools
+sleep 3 # what an umount leaves to be done for its unit would unmount this
+golden_check /srv/tools
+check erofs-oci umount tools
+leftovers
+ok 'a mount by hand right behind an umount by hand'
 no_io_errors
