@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -41,6 +42,18 @@ int for_all(const std::vector<std::string>& names, const std::function<void(cons
     }
   }
   return good ? 0 : 1;
+}
+
+bool may_pass(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::unavailable:
+    case ErrorKind::busy:
+    case ErrorKind::no_space:
+    case ErrorKind::system:
+      return true;
+    default:
+      return false;
+  }
 }
 
 void print_checked(const Definition& definition) {
@@ -123,8 +136,14 @@ int reattach_command(const std::string& name) {
   require_root("reattach");
   MountStates states;
   bool any = false;
+  bool is_over = true;
   const auto reattach = [&](const std::string& each) {
-    if (Mounter(states, kControlSocket, report).reattach(each)) any = true;
+    try {
+      if (Mounter(states, kControlSocket, report).reattach(each)) any = true;
+    } catch (const Error& error) {
+      if (may_pass(error.kind())) is_over = false;
+      throw;
+    }
   };
   if (!name.empty()) {
     with_context(name, [&] { with_context("reattaching", [&] { reattach(name); }); });
@@ -133,8 +152,9 @@ int reattach_command(const std::string& name) {
   // The daemon may have died again behind a mount that was done. Who starts this at its start does not start it twice.
   for (int passes = 0;; ++passes) {
     any = false;
+    is_over = true;
     const int code = for_all(states.names(), reattach);
-    if (!any || passes == kMaxPasses) return code;
+    if (!any || passes == kMaxPasses) return is_over ? code : EX_TEMPFAIL;
   }
 }
 

@@ -15,7 +15,8 @@ int mount_command(const std::string& name);
 int umount_command(const std::string& name, bool force);
 /// Error, naming them, where keys have changed that take a restart; the others are in force then.
 int reload_command(const std::string& name);
-/// All mounts where `name` is empty; goes on with the others when one fails.
+/// All mounts where `name` is empty; goes on with the others when one fails, and returns EX_TEMPFAIL where
+/// the failure may pass.
 int reattach_command(const std::string& name);
 /// Prints what happens to the mount, or to all, until a signal.
 int monitor_command(const std::string& name, bool json);

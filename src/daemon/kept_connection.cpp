@@ -31,6 +31,7 @@ StoredMount copies_of(const StoredMount& parts) {
 }
 
 StoredMount new_connection(TransportKind kind, std::vector<UniqueFd> fds) {
+  if (fds.empty()) throw Error(ErrorKind::not_found, "its connection was lost; unmount it and mount it anew");
   const size_t expected = kind == TransportKind::nbd ? 3 : 1;
   if (fds.size() != expected) {
     throw make_error(ErrorKind::invalid, "transport {} takes {} descriptors here, {} came", to_string(kind),

@@ -56,8 +56,8 @@ reader_goes_on 60
 is_listed tools || die 'status does not name the mount after the restart of the socket'
 check systemctl stop erofs-ocid.socket
 check systemctl start erofs-ocid.socket
+reader_goes_on 60 # nobody has called: what reattaches is started with the socket
 is_listed tools || die 'status does not name the mount after the start of the socket'
-reader_goes_on 60
 systemctl kill --signal KILL erofs-ocid.socket || true # it has no process
 rm /run/erofs-oci/control
 reader_goes_on 60
