@@ -85,8 +85,10 @@ UniqueFd take_listener(std::map<std::string, UniqueFd>& passed, const DaemonOpti
               "no control socket was passed: start it by erofs-ocid.socket, or with --listen");
 }
 
-/// Who may call everything: whoever made the socket, be it this process.
-uid_t owner_of(const UniqueFd& listener) {
+/// Who may call everything beside root: of a private daemon whoever made the socket, be it this process; of
+/// the service nobody.
+uid_t owner_of(const UniqueFd& listener, const DaemonOptions& options) {
+  if (!options.is_private()) return 0;
   ucred maker{};  // of listen(2), which unix(7) has SO_PEERCRED of a listening socket tell
   socklen_t length = sizeof maker;
   if (::getsockopt(listener.get(), SOL_SOCKET, SO_PEERCRED, &maker, &length) != 0)
@@ -195,7 +197,7 @@ int run_daemon(const DaemonOptions& options) {
   set_log_level(settings.log_level);
   auto passed = ServiceManager::take_descriptors();
   UniqueFd listener = take_listener(passed, options);
-  const uid_t owner = options.listen_fd ? owner_of(listener) : ::getuid();
+  const uid_t owner = owner_of(listener, options);
 
   ServiceManager manager;
   StoredMounts stored = sort_stored(std::move(passed), manager);

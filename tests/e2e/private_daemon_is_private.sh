@@ -59,3 +59,47 @@ code=0
 other "$BIN/erofs-oci" status >"$T/status.out" 2>"$T/status.err" || code=$?
 ((code == 1)) && grep -q 'must be in group erofs-oci' "$T/status.err" || die "status, exit code $code: $(<"$T/status.err")"
 ok 'status says who may ask'
+
+# The service's socket is passed to it: its own user may ask, and change nothing.
+python3 - "$BIN/erofs-ocid" "$T/passed" >"$T/service.out" 2>"$T/service.err" <<'PY' || die "$(<"$T/service.err")"
+import json, os, socket, sys
+program, folder = sys.argv[1:]
+os.mkdir(folder)
+os.chown(folder, 65534, 65534)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(folder + "/control")
+os.chmod(folder + "/control", 0o666)
+listener.listen()
+
+def become_service():
+    os.dup2(listener.fileno(), 3)
+    os.set_inheritable(3, True)
+    os.environ.update(LISTEN_FDS="1", LISTEN_FDNAMES="control", LISTEN_PID=str(os.getpid()))
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+    os.execv(program, [program, "--settings", "/none", "--state-dir", folder + "/state", "--cache-dir", folder + "/spans"])
+
+def call(method, parameters):
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(20)
+        peer.connect(folder + "/control")
+        peer.sendall(json.dumps({"method": "io.github.erofs-oci." + method, "parameters": parameters}).encode() + b"\0")
+        return json.loads(peer.recv(65536).rstrip(b"\0"))
+
+child = os.fork()
+if child == 0:
+    become_service()
+try:
+    assert "error" not in call("Close", {"name": "nosuch"}), "root may not close"
+    os.seteuid(65534)
+    assert "error" not in call("Status", {}), "its user may not ask"
+    answer = call("Close", {"name": "nosuch"})
+    assert answer.get("error") == "org.varlink.service.PermissionDenied", answer
+finally:
+    os.seteuid(0)
+    os.kill(child, 15)
+    os.waitpid(child, 0)
+PY
+check_sanitizers
+ok 'the user of the service may change nothing'
