@@ -11,8 +11,7 @@ namespace {
 
 UniqueFd take_part(StoredMount& parts, std::string_view part) {
   const auto found = parts.find(part);
-  if (found == parts.end())
-    throw make_error(ErrorKind::not_found, "its {} was not kept", part);
+  if (found == parts.end()) throw make_error(ErrorKind::not_found, "its part \"{}\" was not kept", part);
   return std::move(found->second);
 }
 
@@ -60,8 +59,8 @@ std::string why_lost(TransportKind kind, const StoredMount& parts) try {
 
 std::string describe_left(TransportKind kind, const StoredMount& parts) {
   StoredMount copies = copies_of(parts);
-  std::string text = fmt::format("{} requests are to be answered",
-                                 RequestTable::adopt(take_part(copies, kStoredTable)).owed());
+  std::string text =
+      fmt::format("requests to be answered: {}", RequestTable::adopt(take_part(copies, kStoredTable)).owed());
   if (kind != TransportKind::nbd) return text;
   copies = copies_of(parts);
   const uint64_t waiting = take_nbd(copies).pipe.waiting();

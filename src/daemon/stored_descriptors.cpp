@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/stored_descriptors.h"
 
+#include <fmt/ranges.h>
 #include <poll.h>
+
+#include <ranges>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -53,8 +56,8 @@ void drop_unclaimed(StoredMounts& stored, const MountStates& states, const Servi
   std::erase_if(stored, [&](const auto& entry) {
     const auto& [generation, parts] = entry;
     if (claimed.contains(generation) || is_connected(parts)) return false;
-    logf(LogLevel::notice, "{} descriptors were kept for a mount that is no more ({}); dropping them",
-         parts.size(), generation);
+    logf(LogLevel::notice, "dropping what was kept for a mount that is no more ({}): {}", generation,
+         fmt::join(std::views::keys(parts), ", "));
     forget(generation, parts, manager);
     return true;
   });
