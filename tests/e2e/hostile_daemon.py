@@ -1,6 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A daemon that means harm: listens on SOCKET and answers each call as MODE says. It speaks Varlink (src/control/README.md)."""
+"""A daemon that means harm: listens on SOCKET and answers each call as MODE says. It speaks Varlink (src/control/README.md).
+
+usage: hostile_daemon.py SOCKET MODE
+       hostile_daemon.py . list                              the modes
+       hostile_daemon.py SOCKET relay REAL [FOLDER TARGET]
+
+relay passes everything on to the daemon that listens on REAL, and back; before it passes on that a mount is served, it moves FOLDER
+to FOLDER.was and makes a symlink to TARGET of it.
+"""
 import json
 import os
 import socket
@@ -105,18 +113,63 @@ def serve(peer, mode):
                 os.close(file)
 
 
+def swap(folder, target):
+    os.rename(folder, folder + '.was')
+    os.symlink(target, folder)
+
+
+class Relay:
+    """One connection to the daemon behind."""
+
+    def __init__(self, peer, real, swapped):
+        self.swapped = swapped
+        self.asked_to_serve = False
+        daemon = socket.socket(socket.AF_UNIX)
+        daemon.connect(real)
+        threading.Thread(target=self.pass_on, args=(daemon, peer, self.swap_once), daemon=True).start()
+        self.pass_on(peer, daemon, self.note_serve)
+
+    def note_serve(self, data):
+        self.asked_to_serve |= b'.Serve"' in data
+
+    def swap_once(self, _):
+        if self.asked_to_serve and self.swapped:
+            swap(*self.swapped)
+            self.swapped = []
+
+    @staticmethod
+    def pass_on(source, sink, look_at):
+        try:
+            while True:
+                data, files, _, _ = socket.recv_fds(source, 65536, 253)
+                if not data:
+                    break
+                look_at(data)
+                socket.send_fds(sink, [data], files)
+                for file in files:
+                    os.close(file)
+        except OSError:
+            pass
+        for end in source, sink:
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
 def main():
-    path, mode = sys.argv[1:]
+    path, mode, *more = sys.argv[1:]
     if mode == 'list':
         print('\n'.join(OPENS))
         return
+    take = (lambda peer, _: Relay(peer, more[0], more[1:])) if mode == 'relay' else serve
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen()
     print('listening', flush=True)
     while True:
         peer, _ = listener.accept()
-        threading.Thread(target=serve, args=(peer, mode), daemon=True).start()
+        threading.Thread(target=take, args=(peer, mode), daemon=True).start()
 
 
 main()

@@ -19,18 +19,16 @@ mount -t tmpfs tmpfs /run/erofs-oci
 mount -t tmpfs tmpfs /etc/erofs-oci
 mkdir "$T/mnt"
 image=$T/image.erofs
-install -m 644 "$data/layer.erofs" "$image"
-# define_file [LINE…]
-define_file() {
-  printf '%s\n' "image = \"file:$image\"" "mountpoint = \"$T/mnt\"" 'transport = "fuse"' 'start_timeout = "2s"' "$@" \
-    >"/etc/erofs-oci/$name.toml"
-}
-define_file
+mkdir "$T/tree"
+seq 100000 >"$T/tree/numbers"
+mkfs.erofs --quiet "$image" "$T/tree"
+printf '%s\n' "image = \"file:$image\"" "mountpoint = \"$T/mnt\"" 'transport = "fuse"' 'start_timeout = "2s"' \
+  >"/etc/erofs-oci/$name.toml"
 
-# start_hostile MODE, stop_hostile
+# start_hostile MODE [ARGUMENT…], stop_hostile
 start_hostile() {
   rm -f /run/erofs-oci/control "$T/hostile.out"
-  python3 "$here/hostile_daemon.py" /run/erofs-oci/control "$1" >"$T/hostile.out" 2>"$T/hostile.err" &
+  python3 "$here/hostile_daemon.py" /run/erofs-oci/control "$@" >"$T/hostile.out" 2>"$T/hostile.err" &
   hostile=$!
   pids+=("$hostile")
   wait_until 10 grep -q listening "$T/hostile.out"
@@ -40,15 +38,58 @@ stop_hostile() {
   wait "$hostile" 2>/dev/null || true
 }
 
+# --- An honest one, to see that what follows could mount: directly, and by what swaps the mount point below
+mount_well() { # WHO
+  timeout 60 "$BIN/erofs-oci" mount "$name" >"$T/said" 2>&1 || die "$1: $(<"$T/said")"
+  cmp "$T/mnt/numbers" "$T/tree/numbers" || die "$1: what is mounted is wrong"
+  timeout 60 "$BIN/erofs-oci" umount "$name" >"$T/said" 2>&1 || die "$1: umount: $(<"$T/said")"
+  ok "$1: mounts and unmounts"
+}
+"$BIN/erofs-ocid" --listen /run/erofs-oci/control --settings /nonexistent --state-dir "$T/state" --cache-dir "$T/cache" \
+  2>"$T/daemon.err" &
+daemon=$!
+pids+=("$daemon")
+wait_until 20 test -S /run/erofs-oci/control
+mount_well 'an honest daemon'
+mv /run/erofs-oci/control /run/erofs-oci/real
+start_hostile relay /run/erofs-oci/real
+mount_well 'an honest daemon, relayed'
+stop_hostile
+
 mounts_before=$(cut -d' ' -f4- /proc/self/mountinfo)
 # What no refusal may leave, or show a terminal.
 nothing_happened() { # WHAT
   [[ $(cut -d' ' -f4- /proc/self/mountinfo) == "$mounts_before" ]] || die "$1: the mounts have changed"
   ! compgen -G '/run/erofs-oci/mounts/*' >/dev/null || die "$1: left a state file"
-  ! LC_ALL=C grep -q $'[\x01-\x08\x0b-\x1f\x7f]' "$T/said" || die "$1: control characters reach the terminal"
+  # C0 but for tab and newline, DEL, and C1 (U+0080 to U+009F).
+  ! LC_ALL=C grep -qP '[\x01-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]' "$T/said" || die "$1: control characters reach the terminal"
   [[ -s $T/said ]] || die "$1: was refused without a word"
 }
 
+# Why each of them is refused; as grep has it.
+escaped='\\x1b]0;owned\\x07\\x1b\[2J\\xc2\\x9b31m'
+declare -A reason=(
+  [no-size]="'size_bytes' must be whole blocks"
+  [odd-size]="'size_bytes' must be whole blocks"
+  [huge-size]="'size_bytes' must be a whole number from 0 to"
+  [negative-size]="'size_bytes' must be a whole number from 0 to"
+  [odd-block]="'block_size' must be 512 or 4096"
+  [bad-digest]="'image_digest' must be sha256: and 64 hex digits"
+  [bad-generation]="'generation' must be 32 lower-case hex digits"
+  [extra-member]="'mountpoint' is not known"
+  [extra-descriptors]="'size_bytes' must be whole blocks"
+  [truncated]='brought half a message'
+  [closed]='the daemon closed the control connection'
+  [not-json]="a message that is not JSON: \\\\xff\\\\xfe{$escaped"
+  [not-an-object]='a message that is not a JSON object'
+  [deep]='nested too deeply'
+  [endless-message]='a message that is too large'
+  [files-of-others]='asks for "../../../etc/shadow", which is no file of an image layout'
+  [files-of-no-layout]='asks for files of an image layout, and there is none'
+  [escapes]="$escaped"
+  [unknown-error]="the unknown error 'x.y.$escaped'"
+  [never-serves]='did not answer the kernel within start_timeout (2 s)'
+)
 # refused MODE: the mount fails within 20 s, by itself
 refused() {
   local code=0
@@ -57,6 +98,7 @@ refused() {
   stop_hostile
   ((code == 1)) || die "$1: ended with $code: $(tail -n 2 "$T/said" | tr -cd '[:print:]')"
   nothing_happened "$1"
+  grep -q -e "${reason[$1]:-no reason is known}" "$T/said" || die "$1: said: $(tail -n 1 "$T/said" | tr -cd '[:print:]')"
 }
 for mode in $(python3 "$here/hostile_daemon.py" . list); do
   case $mode in endless-progress) continue ;; esac
@@ -99,18 +141,16 @@ grep -q 'is a symbolic link' "$T/said" || die "a symlink as mount point: $(<"$T/
 nothing_happened symlink
 ok 'a symlink is refused'
 
-# Swapped while the daemon takes its time: what was checked is not what is there.
+# Swapped after it was checked, when the daemon serves: what was checked is not what is there.
 rm "$T/mnt"
 mkdir "$T/mnt"
-define_file
-"$BIN/erofs-oci" mount "$name" >"$T/said" 2>&1 &
-client=$!
-sleep 0.7
-mv "$T/mnt" "$T/was-mnt"
-ln -s "$T/real" "$T/mnt"
+stop_hostile
+start_hostile relay /run/erofs-oci/real "$T/mnt" "$T/real"
 code=0
-wait "$client" || code=$?
+timeout 60 "$BIN/erofs-oci" mount "$name" >"$T/said" 2>&1 || code=$?
+[[ -L $T/mnt && -d $T/mnt.was ]] || die 'the mount point was not swapped'
 ((code == 1)) || die "a swapped mount point: $code"
+grep -q 'is a symbolic link' "$T/said" || die "a swapped mount point: $(<"$T/said")"
 nothing_happened 'a swapped mount point'
 ok 'a mount point that was swapped gets nothing'
 stop_hostile
