@@ -37,6 +37,10 @@ wait_until() {
 # rounds NUMBER: how often to repeat: $EROFS_OCI_ROUNDS of whoever called tests/guest/run, else the number
 rounds() { local given; given=$(cat /host/work/rounds); echo "${given:-$1}"; }
 
+# pause_limit ROUNDS MILLISECONDS: the longest pause that so many rounds may show: what is promised where they are many, as tests/run
+# --long has them, alone on the machine; 5000 where a few run beside another guest
+pause_limit() { (($1 >= 100)) && echo "$2" || echo 5000; }
+
 # The scenario is called again after a reboot, with BOOT one higher. Ends it for now.
 reboot_guest() { echo "reboot $BOOT"; touch /run/guest-reboot; exit 0; }
 

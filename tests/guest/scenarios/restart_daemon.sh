@@ -23,7 +23,7 @@ for transport in nbd fuse; do
   done
   reader_goes_on 60
   [[ $(stored_descriptors) == "$stored" ]] || die "$stored descriptors were stored, now $(stored_descriptors)"
-  stop_checked_reader "$restarts restarts over $transport" 5000
+  stop_checked_reader "$restarts restarts over $transport" "$(pause_limit "$restarts" 1000)"
   stop_reader
   [[ $(state_of tools) == active ]] || die "the mount is $(state_of tools)"
   is_listed tools || die 'the new daemon does not name the mount'
