@@ -7,6 +7,15 @@
 . /host/tests/guest/lib.sh
 
 rounds=$(rounds 1)
+kill_daemon() {
+  local old
+  old=$(daemon_pid)
+  kill -KILL "$old"
+  wait_until 30 daemon_is_new "$old"
+  checked_goes_on 60
+}
+store_stranger() { check python3 /host/tests/guest/tools/store_descriptor.py erofs-ocid.service "$1"; }
+
 use_daemon
 define_large large 'transport = "nbd"'
 start large
@@ -20,21 +29,39 @@ check systemctl start erofs-ocid.service
 checked_goes_on 60
 ok 'stopped and started'
 
+# Beside its own: one under a name that means nothing, and one of a mount that there is not.
+set_daemon NotifyAccess=all
+stored=$(stored_descriptors)
+store_stranger stranger
+store_stranger 0123456789abcdef0123456789abcdef.image
+(($(stored_descriptors) == stored + 2)) || die "$(stored_descriptors) descriptors are stored, not $stored and 2"
+kill_daemon
+(($(journal_count 'stranger: .* by whom is not known; dropping it') == 1)) || die 'nothing is said of the stranger'
+(($(journal_count '0123456789abcdef0123456789abcdef.; dropping them') == 1)) || die 'nothing is said of what no mount has'
+is_restored() { (($(stored_descriptors) == stored)); }
+wait_until 10 is_restored
+(($(journal_count 'goes on over') == 1)) || die 'the mount did not go on with its own'
+ok 'strangers beside its own are dropped'
+
+# In the place of its own.
+store_stranger "$(jq --raw-output .generation /run/erofs-oci/mounts/large.json).connection"
+(($(stored_descriptors) == stored)) || die "$stored descriptors were stored, now $(stored_descriptors)"
+kill_daemon
+ok 'a stranger in the place of its own'
+
 # A store that takes nothing.
 set_daemon FileDescriptorStoreMax=0
 check systemctl stop erofs-ocid.service
 check systemctl start erofs-ocid.service
+went_on=$(journal_count 'goes on over')
 for ((round = 1; round <= rounds; ++round)); do
   checked_goes_on 60
   (($(stored_descriptors) == 0)) || die "$(stored_descriptors) descriptors are stored"
-  old=$(daemon_pid)
   sleep "0.$((RANDOM % 10))"
-  kill -KILL "$old"
-  wait_until 30 daemon_is_new "$old"
+  kill_daemon
 done
-checked_goes_on 60
-(($(journal_count 'goes on over') == 0)) || die 'something was stored'
-stop_checked_reader "$((rounds + 2)) lives without a store" "$((io_timeout + 2000))"
+(($(journal_count 'goes on over') == went_on)) || die 'something was stored'
+stop_checked_reader "$((rounds + 4)) lives with nothing or strangers stored" "$((io_timeout + 2000))"
 set_daemon
 stop large
 leftovers
