@@ -79,6 +79,11 @@ END
 stop_registry() { systemctl stop test-registry; }
 registry_answers() { [[ $(curl -s -o /dev/null -w '%{http_code}' "http://$registry/v2/") =~ ^(200|401)$ ]]; }
 
+# drop_packets, pass_packets: to the registry; nobody is told that they are lost
+registry_rule=(INPUT -p tcp --dport "${registry#*:}" -j DROP)
+drop_packets() { check iptables-legacy -A "${registry_rule[@]}"; }
+pass_packets() { check iptables-legacy -D "${registry_rule[@]}"; }
+
 # The user of push_*: USER:PASSWORD, or nothing
 registry_login=
 registry_curl() { curl -fsS ${registry_login:+-u "$registry_login"} "$@"; }
