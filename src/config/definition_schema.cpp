@@ -98,7 +98,7 @@ std::vector<Setting<Definition>> make_settings() {
           "What becomes of a read while the registry is away"),
       key<Time, &D::io, &IoSettings::deadline>("io.deadline", "60s",
           "How long a read waits for the registry without progress before it fails"),
-      key<SizeCodec<0, kMaxReadAhead>, &D::io, &IoSettings::read_ahead>("io.read_ahead", "by transport",
+      key<SizeCodec<0, kMaxReadAhead>, &D::io, &IoSettings::read_ahead>("io.read_ahead", "1MiB",
           "How far the kernel reads ahead on the device"),
 
       key<Flag, &D::cache, &CacheSettings::enabled>("cache.enabled", "true",
