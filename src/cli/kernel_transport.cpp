@@ -14,19 +14,18 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // The queue's settings were measured: nbd/README.md, "The queue".
-constexpr uint64_t kDefaultReadAhead = 1 * kMiB;
 constexpr uint64_t kMaxRequest = 1 * kMiB;
 /// How soon a request that was in flight at a crash is sent again, where the connection was lost with the daemon; also the
-/// period of the kernel's messages about slow requests, one each: while a source is away, 48 a minute with so many of them.
+/// period of the kernel's messages about slow requests, one each: while a source is away, two mounts have it say 48 a minute.
 constexpr std::chrono::seconds kIoTimeout{30};
-constexpr uint64_t kRequests = 24;
+constexpr uint64_t kRequests = 12;
 /// How long reads wait for a new daemon before they fail: longer than any restart, shorter than an admin's patience.
 constexpr std::chrono::seconds kDeadConnectionTimeout{600};
 constexpr std::chrono::seconds kReadyLimit{60};
 constexpr std::chrono::seconds kReattachLimit{30};
 
 nbd::QueueSettings queue_settings(const MountState& state) {
-  return {kIoTimeout, read_ahead_of(state.definition), kMaxRequest, kRequests};
+  return {kIoTimeout, state.definition.io.read_ahead, kMaxRequest, kRequests};
 }
 
 std::vector<UniqueFd> only(UniqueFd fd) {
@@ -71,7 +70,7 @@ class FuseKernelTransport : public KernelTransport {
   std::vector<UniqueFd> take_daemon_fds() override { return only(file_.take_connection()); }
   void wait_until_ready() override { opened_ = file_.open(); }
   ScopedMount mount(MountRequest request) override {
-    request.read_ahead = read_ahead_of(state_.definition);
+    request.read_ahead = state_.definition.io.read_ahead;
     return mount_erofs_file(opened_.get(), state_.block_size, std::move(request));
   }
   void release() override {}  // the mount holds the file, and the file the connection
@@ -95,8 +94,6 @@ std::unique_ptr<nbd::Netlink> open_nbd(TransportChoice choice) {
 }
 
 }  // namespace
-
-uint64_t read_ahead_of(const Definition& definition) { return definition.io.read_ahead.value_or(kDefaultReadAhead); }
 
 std::unique_ptr<KernelTransport> make_kernel_transport(const MountState& state) {
   const TransportChoice choice = state.definition.transport;

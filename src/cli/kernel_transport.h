@@ -36,9 +36,6 @@ class KernelTransport {
 /// generation, size and block size. Error unsupported, with the remedy, where the host can do none.
 std::unique_ptr<KernelTransport> make_kernel_transport(const MountState& state);
 
-/// How far the kernel reads ahead on the mount, in bytes: as its definition says, or the default.
-uint64_t read_ahead_of(const Definition& definition);
-
 /// Makes the kernel go on with a new daemon: what to hand to it. For fuse that is nothing, since the service manager
 /// keeps the connection.
 std::vector<UniqueFd> reconnect_kernel_transport(const MountState& state);

@@ -93,7 +93,7 @@ bool is_daemon_gone(const Error& error) {
 
 /// By the filesystem's own knob: the queue's would wait, in the kernel, for reads that wait for us.
 void apply_read_ahead(const MountState& state) {
-  if (state.mount_device) set_read_ahead(*state.mount_device, read_ahead_of(state.definition));
+  if (state.mount_device) set_read_ahead(*state.mount_device, state.definition.io.read_ahead);
 }
 
 bool is_served_by(DaemonClient& daemon, const MountState& state) {
