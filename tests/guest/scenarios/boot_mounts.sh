@@ -26,11 +26,14 @@ tell_boot() { # WHAT
   awk -v u="$(logins)" -v m="$(when multi-user.target)" -v what="$1" \
     'BEGIN {printf "%s: logins %.1f s after systemd, multi-user %.1f s after the kernel\n", what, u / 1e6, m / 1e6}'
 }
-# logins_wait_for_none: they came at most 5 s later than with what boot requires alone: the mounts compete with them for the guest's
-# one processor
+# logins_wait_for_none: they came at most 5 s later than with what boot requires alone. Where even that takes more than 6 s, as beside
+# builds, the machine is busy, and the mounts, which compete with logins for the guest's one processor, may double the time, too: 9.5 s
+# and 17.7 s were seen. The silent registry would take 20 s more.
 logins_wait_for_none() {
-  (($(logins) <= $(cat /var/logins_alone) + 5000000)) ||
-    die "logins took $(logins) us, $(cat /var/logins_alone) us without the mounts that nobody waits for"
+  local alone
+  alone=$(cat /var/logins_alone)
+  (($(logins) <= (alone > 6000000 ? 2 * alone : alone) + 5000000)) ||
+    die "logins took $(logins) us, $alone us without the mounts that nobody waits for"
 }
 
 make_late_registry() {
@@ -107,7 +110,6 @@ case $BOOT in
   3)
     tell_boot 'with black-holed, late and other mounts'
     users=$(when systemd-user-sessions.service)
-    # The silent one alone takes half a minute to give up.
     logins_wait_for_none
     # The job for the silent one may still be there; that for the late one is.
     [[ $(state_of late) == activating ]] || die "the late one is $(state_of late), while its registry sleeps"
