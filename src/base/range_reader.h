@@ -44,6 +44,8 @@ class RangeReader {
   virtual void read_neighbours(std::vector<RangeRead> reads, Priority priority) {
     for (RangeRead& each : reads) read(each.range, each.out, priority, std::move(each.done));
   }
+  /// What came was not what it should be: the next read goes another way, where there is one.
+  virtual void distrust() {}
 };
 
 }  // namespace erofs_oci

@@ -2,6 +2,7 @@
 #include "daemon/kept_connection.h"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -70,8 +71,10 @@ std::string describe_left(TransportKind kind, const StoredMount& parts) {
 
 bool end_connection(const StoredMount& parts) {
   const auto connection = parts.find(kStoredConnection);
-  return connection == parts.end() || ::shutdown(connection->second.get(), SHUT_RDWR) == 0 ||
-         errno != ENOTSOCK;
+  if (connection == parts.end()) return true;
+  const int fd = connection->second.get();
+  ::shutdown(fd, SHUT_RDWR);
+  return !S_ISCHR(stat_fd(fd, kStoredConnection).st_mode);  // /dev/fuse
 }
 
 std::unique_ptr<Transport> serve_connection(TransportKind kind, StoredMount parts, const std::string& name,

@@ -192,6 +192,7 @@ http::Task<std::optional<Failure>> Blob::ask(RangeFill& fill, const Purpose& pur
 
 // Goes where a redirect led last, and back to the registry when that URL is no longer good.
 http::Task<Answer> Blob::get(Get& get) {
+  if (distrusted_.exchange(false)) location_.clear();
   if (location_.empty()) co_return co_await get_from_registry(get);
   get.location = location_;
   try {

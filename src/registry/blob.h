@@ -45,6 +45,7 @@ class Blob final : public RangeReader, public std::enable_shared_from_this<Blob>
   void read(ByteRange range, MutableBytes out, Priority priority, RangeDone done) override;
   /// By one request, where the registry answers as it was asked.
   void read_neighbours(std::vector<RangeRead> reads, Priority priority) override;
+  void distrust() override { distrusted_ = true; }
 
   /// Fails the reads that wait now, and those to come, with `reason`, until resume(): an unmount must not
   /// wait for a registry that is away. `done` of the former may be called after this has returned.
@@ -91,11 +92,12 @@ class Blob final : public RangeReader, public std::enable_shared_from_this<Blob>
   const std::string path_;  // in the repository
   const std::string name_;
   TrafficCounters counters_;
+  std::atomic<bool> distrusted_{false};
 
   // Belong to the transfer thread.
   RetrySettings reading_;
   http::AbortGroup reads_;
-  std::string location_;     // where a redirect led last; a signed URL, good until it is refused
+  std::string location_;     // where a redirect led last; a signed URL, good until it is refused or distrusted
   bool whole_came_ = false;  // the last answer was not the range asked for but all of the blob
   bool warmed_up_ = false;   // since the last answer that was a range
   std::optional<std::string> whole_;

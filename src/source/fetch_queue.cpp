@@ -13,8 +13,7 @@ void FetchQueue::add(Fetch& fetch) {
 
 void FetchQueue::raise(Fetch& fetch, Priority priority) {
   const auto found = fetches_.find(place_of(fetch));
-  if (found != fetches_.end() && found->second == &fetch && fetch.request == 0)
-    fetch.priority = std::min(fetch.priority, priority);
+  if (found != fetches_.end() && found->second == &fetch) fetch.priority = std::min(fetch.priority, priority);
 }
 
 /// The fetch of the span `step` behind that one; null where there is none, or its bytes are not neighbours.

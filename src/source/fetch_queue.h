@@ -37,7 +37,7 @@ class FetchQueue {
   };
 
   void add(Fetch& fetch);
-  /// Where it waits here, it does so with this priority, if that is more urgent than its own.
+  /// Until its end it has this priority, if that is more urgent than its own. A request that is under way is not hurried.
   void raise(Fetch& fetch, Priority priority);
   /// Neighbours to be fetched by one request now, in their order; empty: none.
   std::vector<Fetch*> next();

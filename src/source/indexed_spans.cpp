@@ -39,8 +39,8 @@ IndexedSpans::IndexedSpans(std::shared_ptr<const ImageIndex> index, size_t layer
       layer_(index_->identity().layers[layer]),
       spans_(index_->spans(layer)) {
   for (size_t span = 0; span < spans_.size(); ++span) {
-    if (group(span).count > 1) continue;
-    const uint64_t memory = output(span).length + (is_identity() ? 0 : stored(span).length);
+    const bool has_stored = !is_identity() && group(span).count == 1;  // a group's blob comes piece by piece
+    const uint64_t memory = output(span).length + (has_stored ? stored(span).length : 0);
     if (memory <= kMaxSpanMemory) continue;
     throw make_error(ErrorKind::unsupported,
                      "layer {} cannot be read at random: a piece of it takes {} of memory, and {} is the most; "

@@ -241,7 +241,7 @@ void MappedDevice::read(ByteRange range, ReadDone done) {
   try {
     payload = read_from_memory(pieces, record_.get());
   } catch (const Error& error) {
-    note_failure(range, error);
+    note_failure(range, error, std::nullopt);
     return done({error.errno_value(), {}, {}});
   }
   const auto self = shared_from_this();  // `done` may drop the last one
@@ -253,6 +253,20 @@ void MappedDevice::read(ByteRange range, ReadDone done) {
     std::make_shared<PendingRead>(self, range, pieces, std::move(done))->start();
   }
   read_ahead(pieces);  // after those who wait
+}
+
+/// Of the read, the first span that is of a layer.
+std::optional<SpanPlace> MappedDevice::first_place(ByteRange range) const {
+  for (const Piece& piece : parts_.map->pieces(range)) {
+    if (piece.is_gap || piece.target == kMetadata) continue;
+    const size_t span = parts_.streams[piece.target]->spans->find(piece.range.offset);
+    return SpanPlace{piece.target, static_cast<uint32_t>(span)};
+  }
+  return std::nullopt;
+}
+
+void MappedDevice::note_failure(ByteRange range, const Error& error) {
+  note_failure(range, error, first_place(range));
 }
 
 void MappedDevice::note_failure(ByteRange range, const Error& error, std::optional<SpanPlace> place) {

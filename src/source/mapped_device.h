@@ -73,7 +73,7 @@ class MappedDevice : public BlockDevice, public std::enable_shared_from_this<Map
   bool is_at_hand(ByteRange range);
   /// Counts and tells a failed read. One that failed because its source is away (ReadResult::unavailable) is noted by
   /// whoever gives it up, others have been.
-  void note_failure(ByteRange range, const Error& error) { note_failure(range, error, std::nullopt); }
+  void note_failure(ByteRange range, const Error& error);
 
   const ReadCounters& counters() const { return counters_; }
   /// Shared with loads that outlive the device.
@@ -83,6 +83,7 @@ class MappedDevice : public BlockDevice, public std::enable_shared_from_this<Map
 
  private:
   class PendingRead;
+  std::optional<SpanPlace> first_place(ByteRange range) const;
   void note_failure(ByteRange range, const Error& error, std::optional<SpanPlace> place);
   /// The reply, where memory holds all of it; hits are noted in `record`, where one is given.
   std::optional<Payload> read_from_memory(const std::vector<Piece>& pieces, AccessRecord* record);

@@ -27,11 +27,12 @@ struct SpanLoader::Load : FetchQueue::Fetch, std::enable_shared_from_this<Load> 
     blob = stream->blob.get();
     span = number;
     stored = stream->spans->stored(number);
-    priority = urgency;
+    priority = asked_with = urgency;
   }
 
   const std::shared_ptr<const Stream> stream;
-  std::vector<Waiter> waiters;         // guarded by the loader's mutex_, as the next two and what is a Fetch's
+  std::vector<Waiter> waiters;         // guarded by the loader's mutex_, as the next three and what is a Fetch's
+  Priority asked_with;                 // that of the request, whoever came after it
   std::vector<PrefetchDone> prefetch;  // told once the memory of the span can be had again
   bool ahead = false;                  // nobody has asked for it yet
   LoadedAhead loaded_ahead;
@@ -181,16 +182,17 @@ bool SpanLoader::prefetch(const std::shared_ptr<const Stream>& stream, size_t sp
   if (!reservation) return false;
   auto load = std::make_shared<Load>(stream, span, Priority::prefetch);
   load->loaded_ahead = std::move(loaded);
+  load->prefetch.push_back(std::move(done));
   {
     MutexLock lock(mutex_);
+    if (cache_.contains(key)) return false;  // it has just come: the next call keeps it
     std::shared_ptr<Load>& entry = loads_[key];
-    const bool is_first = !entry;
-    if (is_first) {
-      entry = load;
-      ++unfinished_;
+    if (entry) {
+      entry->prefetch.push_back(std::move(load->prefetch.front()));
+      return true;
     }
-    entry->prefetch.push_back(std::move(done));
-    if (!is_first) return true;
+    entry = load;
+    ++unfinished_;
   }
   start(load, std::move(*reservation));
   return true;
@@ -223,9 +225,9 @@ void SpanLoader::load_kept(const std::shared_ptr<Load>& load) {
 }
 
 void SpanLoader::fetch(const std::shared_ptr<Load>& load) {
+  ++load->fetches;
   if (load->in_group()) {
     if (stopping_) return finish(load, Error(ErrorKind::unavailable, ECANCELED, "the daemon is stopping"));
-    ++load->fetches;
     return fetch_group(load);
   }
   try {
@@ -243,18 +245,22 @@ void SpanLoader::fetch(const std::shared_ptr<Load>& load) {
 void SpanLoader::send_fetches() {
   for (;;) {
     std::vector<std::shared_ptr<Load>> neighbours;
+    Priority priority{};
     {
       MutexLock lock(mutex_);
       if (holds_ != 0) return;
-      for (FetchQueue::Fetch* fetch : fetches_.next())
+      for (FetchQueue::Fetch* fetch : fetches_.next()) {
         neighbours.push_back(static_cast<Load*>(fetch)->shared_from_this());
+        neighbours.back()->asked_with = fetch->priority;
+      }
+      if (neighbours.empty()) return;
+      priority = neighbours.front()->priority;
     }
-    if (neighbours.empty()) return;
-    fetch_neighbours(neighbours);
+    fetch_neighbours(neighbours, priority);
   }
 }
 
-void SpanLoader::fetch_neighbours(const std::vector<std::shared_ptr<Load>>& loads) {
+void SpanLoader::fetch_neighbours(const std::vector<std::shared_ptr<Load>>& loads, Priority priority) {
   if (stopping_) {
     for (const auto& load : loads)
       finish(load, Error(ErrorKind::unavailable, ECANCELED, "the daemon is stopping"));
@@ -262,12 +268,10 @@ void SpanLoader::fetch_neighbours(const std::vector<std::shared_ptr<Load>>& load
   }
   std::vector<RangeRead> reads;
   for (const auto& load : loads) {
-    ++load->fetches;
     reads.push_back({load->stored, load->direct() ? load->output->bytes() : load->input->bytes(),
                      [this, load](std::optional<Error> error) { fetched(load, std::move(error)); }});
   }
-  const Load& first = *loads.front();
-  first.stream->blob->read_neighbours(std::move(reads), first.priority);
+  loads.front()->stream->blob->read_neighbours(std::move(reads), priority);
 }
 
 void SpanLoader::fetched(const std::shared_ptr<Load>& load, std::optional<Error> error) {
@@ -277,7 +281,11 @@ void SpanLoader::fetched(const std::shared_ptr<Load>& load, std::optional<Error>
     corrupt ? decoding_failed(load, *corrupt) : finish(load, std::nullopt);
   };
   const Bytes input = load->direct() ? Bytes() : std::as_const(*load->input).bytes();
-  decoder_.decode(load->priority, {load->stream, load->span, input, load->output->bytes(), done});
+  const Priority priority = [&] {
+    MutexLock lock(mutex_);  // somebody more urgent may have come
+    return load->priority;
+  }();
+  decoder_.decode(priority, {load->stream, load->span, input, load->output->bytes(), done});
 }
 
 /// Fetched, decoded and verified there.
@@ -287,7 +295,10 @@ void SpanLoader::fetch_group(const std::shared_ptr<Load>& load) {
 }
 
 void SpanLoader::decoding_failed(const std::shared_ptr<Load>& load, const Error& error) {
-  if (error.kind() == ErrorKind::corrupt && load->fetches < kFetchesOfCorruptData) return fetch(load);
+  if (error.kind() == ErrorKind::corrupt && load->fetches < kFetchesOfCorruptData) {
+    load->stream->blob->distrust();
+    return fetch(load);
+  }
   forget_damaged(*load);
   finish(load, error.within(load->stream->blob->name()));
 }
@@ -368,7 +379,7 @@ std::shared_ptr<SpanLoader::Load> SpanLoader::load_for_others(const Load& failed
                                                               std::vector<Waiter>& waiters) {
   const bool was_away = is_away(error);
   const auto others = std::ranges::stable_partition(waiters, [&](const Waiter& waiter) {
-    return waiter.stream == failed.stream && !(was_away && waiter.priority < failed.priority);
+    return waiter.stream == failed.stream && !(was_away && waiter.priority < failed.asked_with);
   });
   if (others.empty()) return nullptr;
   auto load = std::make_shared<Load>(others.front().stream, failed.span, others.front().priority);

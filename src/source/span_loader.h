@@ -59,8 +59,8 @@ class SpanLoader {
   /// Sees to it that the span comes into memory, where that costs nobody anything: memory is free for it, and
   /// less than a third of the bound holds what was loaded so and not asked for since.
   void load_ahead(const std::shared_ptr<const Stream>& stream, size_t span, LoadedAhead loaded = {});
-  /// Brings the span, which its stream's store does not have, there, after all others. False where memory is
-  /// short for it now. `done` once it has been handed to the store and its memory can be had again.
+  /// Brings the span, which its stream's store does not have, there, after all others. False where that is to be asked for
+  /// again: memory is short for it now. `done` once it has been handed to the store and its memory can be had again.
   bool prefetch(const std::shared_ptr<const Stream>& stream, size_t span, PrefetchDone done,
                 LoadedAhead loaded = {});
   /// Whether any reader waits for a load.
@@ -88,7 +88,7 @@ class SpanLoader {
   void start(const std::shared_ptr<Load>& load, Reservation reservation);
   void fetch(const std::shared_ptr<Load>& load);
   void send_fetches();
-  void fetch_neighbours(const std::vector<std::shared_ptr<Load>>& loads);
+  void fetch_neighbours(const std::vector<std::shared_ptr<Load>>& loads, Priority priority);
   void fetched(const std::shared_ptr<Load>& load, std::optional<Error> error);
   void fetch_group(const std::shared_ptr<Load>& load);
   void load_kept(const std::shared_ptr<Load>& load);

@@ -216,6 +216,18 @@ TEST_F(ResumeTest, EndsAFuseConnectionWhoseTableIsOfAnotherVersion) {
   EXPECT_THAT(mounts.status(std::nullopt), IsEmpty());
 }
 
+TEST_F(ResumeTest, DropsWhatIsNoConnection) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK), 0);
+  const UniqueFd other(ends[0]);
+  StoredMounts left;
+  left[std::string(32, 'b')].emplace(kStoredConnection, UniqueFd(ends[1]));
+  MountTable mounts(opener_, manager_, std::move(left));
+  mounts.resume();
+  char byte;
+  EXPECT_EQ(::read(other.get(), &byte, 1), 0);
+}
+
 TEST_F(ResumeTest, AConnectionThatEndsLaterIsTold) {
   std::promise<Event> lost;
   MountTable mounts(opener_, manager_, stored(reply()), [&](const Event& event) {

@@ -62,6 +62,17 @@ TEST_F(BlobRedirectTest, GoesBackToTheRegistryWhenTheUrlIsNoLongerGood) {
   }
 }
 
+TEST_F(BlobRedirectTest, GoesBackToTheRegistryWhenWhatCameWasWrong) {
+  const auto blob = open();
+  const size_t before = blob_requests().size();
+  read(*blob, {0, 100});
+  EXPECT_EQ(blob_requests().size(), before);
+  blob->distrust();
+  read(*blob, {0, 100});
+  read(*blob, {100, 100});
+  EXPECT_EQ(blob_requests().size(), before + 1);
+}
+
 TEST_F(BlobRedirectTest, GoesBackToTheRegistryWhenTheStorageIsAway) {
   const auto blob = open();
   auto other =

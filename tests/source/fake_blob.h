@@ -32,6 +32,8 @@ class FakeBlob : public RangeReader {
     for (RangeRead& each : neighbours) answer(each.range, each.out, std::move(each.done));
   }
 
+  void distrust() override { ++distrusted; }
+
   /// Answers the reads held so far, last first, and holds no more; with `error`, where there is one.
   void release(const std::optional<Error>& error = std::nullopt) {
     std::deque<RangeDone> waiting;
@@ -62,6 +64,7 @@ class FakeBlob : public RangeReader {
   std::atomic<uint64_t> bytes{0};
   std::atomic<int> failures{0};
   std::atomic<int> altered{0};
+  std::atomic<int> distrusted{0};
   std::atomic<bool> held{false};
 
  private:

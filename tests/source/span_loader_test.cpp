@@ -64,6 +64,22 @@ TEST_F(SpanLoaderTest, WhatIsKeptIsNotFetchedAgain) {
   EXPECT_EQ(store_->loads, 1);
 }
 
+TEST_F(SpanLoaderTest, AStopFailsWhatWaitsInARunAndWhatComesAfterIt) {
+  const auto of = stream(blob_, content_);
+  blob_->held = true;
+  std::vector<std::future<SpanResult>> loads;
+  for (size_t span = 0; span < 3; ++span) loads.push_back(start(of, span));
+  EXPECT_EQ(blob_->waiting(), 2u) << "the third waits to go with others";
+  loader_.stop();
+  blob_->release();
+  EXPECT_EQ(loads[2].get().error->errno_value(), ECANCELED);
+  loader_.drop(*of);
+  for (size_t span = 0; span < 3; ++span) {
+    const auto result = start(of, span).get();
+    EXPECT_TRUE(!result.error || result.error->errno_value() == ECANCELED) << span;
+  }
+}
+
 TEST_F(SpanLoaderTest, WhatTheStoreLostIsFetched) {
   const auto of = stream(blob_, content_);
   expect_data(start(of, 0).get(), 0);

@@ -61,6 +61,7 @@ TEST(ZinfoSpans, FetchesAgainOnceWhenBytesAreCorrupt) {
   const SpanResult failed = load();
   ASSERT_TRUE(failed.error);
   EXPECT_EQ(failed.error->kind(), ErrorKind::corrupt);
+  EXPECT_EQ(fake->distrusted, 1) << "the second time it is to come another way";
   fake->altered = 1;
   EXPECT_FALSE(load().error);
 }

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # What administrators do to the service while a mount is being read: no read fails, and each thing does what its man page says.
+# kernel: any
 # needs: project
 # timeout: 600
 . /host/tests/guest/lib.sh

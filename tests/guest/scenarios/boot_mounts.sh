@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Mounts at boot: registry up, late, gone, silent; by boot, automount, fstab and enable; logins wait for none of them that is not
 # required, and come as soon as without them. A shutdown with a mount in use ends in seconds.
+# kernel: any
 # needs: project
 # timeout: 600
 . /host/tests/guest/lib.sh

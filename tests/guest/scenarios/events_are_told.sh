@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A registry goes away, comes back and sends what is wrong: the journal tells by MESSAGE_ID and mount, with the layer and the span of
 # what was wrong, and `erofs-oci monitor` as it happens. A reload names what takes a restart.
+# kernel: any
 # needs: project
 # timeout: 300
 . /host/tests/guest/lib.sh

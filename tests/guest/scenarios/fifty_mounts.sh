@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Fifty mounts started at once, read, and stopped at once, over nbd and over fuse, more than once: all succeed, nothing is left of
 # them, nothing grows.
+# kernel: any
 # needs: project
 # timeout: 900
 . /host/tests/guest/lib.sh

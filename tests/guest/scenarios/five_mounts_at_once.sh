@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Five mounts started at once, read at once, stopped at once; one of them stopped leaves the others alone.
+# kernel: any
 # needs: project
 . /host/tests/guest/lib.sh
 

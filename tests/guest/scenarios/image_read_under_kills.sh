@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The daemon is restarted and killed under readers of a whole image, whose index, disk cache and registry it needs: with and without
 # the cache, no read fails, and no byte is wrong.
+# kernel: any
 # needs: project
 # timeout: 900
 . /host/tests/guest/lib.sh

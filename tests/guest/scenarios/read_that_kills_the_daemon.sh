@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # A read that kills the daemon each time fails in the end; nothing else does, of that mount or of others.
+# kernel: any
 # needs: project
 # timeout: 300
 . /host/tests/guest/lib.sh

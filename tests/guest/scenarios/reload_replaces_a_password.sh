@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The registry's password is changed under a mount: systemctl reload has the mount go on with the new one; the state that a later
 # daemon goes by has the new policy.
+# kernel: any
 # needs: project
 # timeout: 300
 . /host/tests/guest/lib.sh

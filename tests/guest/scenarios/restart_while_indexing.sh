@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The daemon restarted, and killed, while it builds an index: the start that waits for it succeeds, others' reads go on, and the worker
 # that builds yields to them. What no definition names any more is collected then, and nothing else.
+# kernel: any
 # needs: project
 # timeout: 300
 . /host/tests/guest/lib.sh

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # What can be wrong at a start: each fails with one clear sentence in `systemctl status`, and leaves nothing behind.
+# kernel: any
 # needs: project
 # timeout: 600
 . /host/tests/guest/lib.sh

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The state files of mounts are removed under them: reads go on, over a restart and a crash of the daemon, too, and whatever is to
 # unmount them finds them still. An umount by hand ends the unit, also where the definition is gone, and spares the next mount.
+# kernel: any
 # needs: project
 # timeout: 600
 . /host/tests/guest/lib.sh

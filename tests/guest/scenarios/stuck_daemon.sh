@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # The daemon stands still under mounts that are being read: systemd's watchdog has a new one started, and no read fails.
+# kernel: any
 # needs: project
 # timeout: 300
 . /host/tests/guest/lib.sh
