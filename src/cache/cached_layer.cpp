@@ -41,6 +41,15 @@ bool punch(int file, ByteRange hole) {
                      static_cast<off_t>(hole.length)) == 0;
 }
 
+/// Whether there may be blocks that the hole would give back: whole ones.
+bool has_blocks(int file, ByteRange hole) {
+  const uint64_t begin = round_up(hole.offset, kBlock);
+  const uint64_t end = round_down(hole.end(), kBlock);
+  if (begin >= end) return false;
+  const off_t data = ::lseek(file, static_cast<off_t>(begin), SEEK_DATA);
+  return data < 0 ? errno != ENXIO : static_cast<uint64_t>(data) < end;
+}
+
 void sync_data(int file, const fs::path& path) {
   if (::fdatasync(file) != 0) throw errno_error("{}: fdatasync", path.native());
 }
@@ -235,14 +244,21 @@ void CachedLayer::drop(size_t span) {
   {
     MutexLock lock(mutex_);
     if (span >= slots_.size()) return;
-    const State before = std::exchange(slots_[span].state, State::absent);
-    if (before != State::stored || !keep_) return;  // sync() sees that it is gone
+    const State before = slots_[span].state;
+    forget(span);
+    if (!keep_) return;
+    if (before >= State::written) lost_.insert(span);  // write() sees it of one that is queued
+    if (before != State::stored) return;               // sync() sees that it is gone
   }
   try {
     unmark(files(), {span}, false);
   } catch (const Error& error) {
     logf(LogLevel::debug, "{}; ignoring, its checksum still tells", error.what());
   }
+}
+
+void CachedLayer::forget(size_t span) {
+  slots_[span].state = State::absent;
 }
 
 void CachedLayer::unmark(const FilesRef& files, const std::vector<size_t>& spans, bool durably) {
@@ -259,23 +275,26 @@ void CachedLayer::write(size_t span, Bytes bytes) {
   try {
     pwrite_all(files->data.get(), cuts_.span(span).offset, bytes, data_path_.native());
   } catch (const Error&) {
-    give_back(span, files);
+    undo_write(span, files);
     throw;
   }
   const uint64_t checksum = crc64(bytes);
   MutexLock lock(mutex_);
-  if (slots_[span].state != State::queued) return;
+  if (slots_[span].state != State::queued) {
+    lost_.insert(span);
+    return;
+  }
   used_ = now();
   slots_[span] = {checksum, used_, State::written};
   unsynced_.push_back(span);
 }
 
-/// What a write that failed has taken.
-void CachedLayer::give_back(size_t span, const FilesRef& files) {
+/// Gives back what a write that failed has taken.
+void CachedLayer::undo_write(size_t span, const FilesRef& files) {
   ByteRange hole;
   {
     MutexLock lock(mutex_);
-    slots_[span].state = State::absent;
+    forget(span);
     hole = holes({span}).front();
   }
   punch(files->data.get(), hole);  // else its blocks are found by the next one who writes it
@@ -315,7 +334,9 @@ bool CachedLayer::sync() {
   } catch (const Error&) {  // the kernel may have dropped the pages
     MutexLock lock(mutex_);
     for (const size_t span : spans) {
-      if (slots_[span].state == State::syncing) slots_[span].state = State::absent;
+      if (slots_[span].state != State::syncing) continue;
+      forget(span);
+      lost_.insert(span);
     }
     throw;
   }
@@ -370,25 +391,72 @@ std::vector<ByteRange> CachedLayer::holes(const std::vector<size_t>& spans) {
 
 void CachedLayer::evict(const std::vector<size_t>& chosen) {
   std::vector<size_t> spans;
-  std::vector<ByteRange> holes;
   {
     MutexLock lock(mutex_);
     for (const size_t span : chosen) {
       if (slots_[span].state != State::stored) continue;
-      slots_[span].state = State::absent;
+      forget(span);
       spans.push_back(span);
     }
     ++evictions_;
-    std::ranges::sort(spans);
+  }
+  std::ranges::sort(spans);
+  if (!give_back(spans)) clear();
+}
+
+/// Unmarks absent spans, then punches them out; false where the file system cannot. A span that is claimed
+/// meanwhile is written by this thread, so later.
+bool CachedLayer::give_back(const std::vector<size_t>& spans) {
+  const FilesRef files = this->files();
+  unmark(files, spans, true);
+  std::vector<ByteRange> holes;
+  {
+    MutexLock lock(mutex_);
+    holes = this->holes(spans);
+  }
+  for (const ByteRange hole : holes) {
+    if (punch(files->data.get(), hole)) continue;
+    if (errno == EOPNOTSUPP || errno == ENOSYS) return false;
+    throw errno_error("{}: punching out {} bytes", data_path_.native(), hole.length);
+  }
+  return true;
+}
+
+bool CachedLayer::has_lost() const {
+  MutexLock lock(mutex_);
+  return !lost_.empty();
+}
+
+bool CachedLayer::give_back_lost() {
+  std::vector<size_t> spans;
+  {
+    MutexLock lock(mutex_);
+    for (const size_t span : std::exchange(lost_, {})) {
+      const State state = slots_[span].state;
+      if (state == State::absent) spans.push_back(span);
+      if (state == State::queued) lost_.insert(span);  // it may be given up
+    }
+  }
+  if (!spans.empty()) give_back(spans);
+  return !spans.empty();
+}
+
+void CachedLayer::give_back_unmarked() {
+  std::vector<ByteRange> holes;
+  {
+    MutexLock lock(mutex_);
+    std::vector<size_t> spans;
+    for (size_t span = 0; span < slots_.size(); ++span) {
+      if (slots_[span].state == State::absent) spans.push_back(span);
+    }
     holes = this->holes(spans);
   }
   const FilesRef files = this->files();
-  unmark(files, spans, true);
-  for (const ByteRange hole : holes) {
-    if (punch(files->data.get(), hole)) continue;
-    if (errno == EOPNOTSUPP || errno == ENOSYS) return clear();
-    throw errno_error("{}: punching out {} bytes", data_path_.native(), hole.length);
-  }
+  std::erase_if(holes, [&](ByteRange hole) { return !has_blocks(files->data.get(), hole); });
+  if (holes.empty()) return;
+  sync_data(files->map.get(), map_path_);  // where a span was dropped, that is not durable
+  for (const ByteRange hole : holes)
+    punch(files->data.get(), hole);  // else the next who writes them has them
 }
 
 void CachedLayer::clear() {
@@ -397,11 +465,13 @@ void CachedLayer::clear() {
     MutexLock lock(mutex_);
     for (size_t span = 0; span < slots_.size(); ++span) {
       if (!slots_[span].readable()) continue;
-      slots_[span].state = State::absent;
+      forget(span);
       spans.push_back(span);
     }
+    spans.insert(spans.end(), lost_.begin(), lost_.end());  // a sync that failed may have marked them
     ++evictions_;
     unsynced_.clear();
+    lost_.clear();
   }
   const FilesRef files = this->files();
   unmark(files, spans, true);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -82,6 +83,12 @@ class CachedLayer : public SpanStore, public std::enable_shared_from_this<Cached
   /// A queued span is not going to be written.
   void abandon(size_t span);
   void add_candidates(std::vector<Candidate>& candidates);
+  /// Gives back what is on disk of spans that are not marked: what was written when the daemon was killed.
+  /// Before anything is written. Throws Error.
+  void give_back_unmarked();
+  /// Gives back what is on disk of spans that were dropped, or could not be made durable; whether there are
+  /// any. Throws Error.
+  bool give_back_lost();
   /// Unmarks spans, then gives their blocks back. Where the file system cannot, all of the layer goes. Throws
   /// Error.
   void evict(const std::vector<size_t>& spans);
@@ -93,6 +100,8 @@ class CachedLayer : public SpanStore, public std::enable_shared_from_this<Cached
 
   /// Makes durable what was written, then marks it; whether there was anything. Throws Error.
   bool sync();
+  /// Whether there is something for give_back_lost().
+  bool has_lost() const;
   /// Notes the time of the last use, and closes the files where nothing needs them.
   void settle(bool in_use);
 
@@ -115,7 +124,9 @@ class CachedLayer : public SpanStore, public std::enable_shared_from_this<Cached
   uint64_t read_span(size_t span, const FilesRef& files, MutableBytes out);
   void damaged(size_t span, uint64_t evictions, const std::string& how);
   std::vector<ByteRange> holes(const std::vector<size_t>& spans) REQUIRES(mutex_);
-  void give_back(size_t span, const FilesRef& files);
+  void forget(size_t span) REQUIRES(mutex_);
+  bool give_back(const std::vector<size_t>& spans);
+  void undo_write(size_t span, const FilesRef& files);
   void unmark(const FilesRef& files, const std::vector<size_t>& spans, bool durably);
 
   const std::filesystem::path map_path_;
@@ -127,6 +138,7 @@ class CachedLayer : public SpanStore, public std::enable_shared_from_this<Cached
   FilesRef files_ GUARDED_BY(mutex_);  // shared with those who use them at the moment
   std::vector<Slot> slots_ GUARDED_BY(mutex_);
   std::vector<size_t> unsynced_ GUARDED_BY(mutex_);
+  std::set<size_t> lost_ GUARDED_BY(mutex_);  // no longer kept, but on disk unless written anew
   uint64_t evictions_ GUARDED_BY(mutex_) = 0;
   uint32_t used_ GUARDED_BY(mutex_) = 0;
   uint32_t noted_use_ = 0;  // of the syncing thread

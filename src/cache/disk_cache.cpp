@@ -101,13 +101,24 @@ void DiskCache::adopt(const fs::path& base) {
     const std::string name = map.key.file_name();
     if (name != base.filename())
       throw make_error(ErrorKind::corrupt, "{}: is of another layer", base.native());
+    const auto layer = std::make_shared<CachedLayer>(base, std::move(map), keeper());
+    give_back_unmarked(*layer);
     MutexLock lock(mutex_);
-    layers_.emplace(name, std::make_shared<CachedLayer>(base, std::move(map), keeper()));
+    layers_.emplace(name, layer);
   } catch (const Error& error) {
     logf(LogLevel::warning, "the cache: {}; what it has of this layer is dropped", error.what());
     ::unlink((base.native() + ".map").c_str());
     ::unlink((base.native() + ".data").c_str());
   }
+}
+
+void DiskCache::give_back_unmarked(CachedLayer& layer) {
+  try {
+    layer.give_back_unmarked();
+  } catch (const Error& error) {
+    logf(LogLevel::debug, "the cache: {}; ignoring, it takes more room than it needs", error.what());
+  }
+  layer.settle(/*in_use=*/false);
 }
 
 std::shared_ptr<CachedLayer> DiskCache::find(const LayerKey& key) const {
@@ -304,6 +315,19 @@ void DiskCache::evict(uint64_t bytes) {
   for (const std::string& name : empty) drop_unused(name);
 }
 
+/// Of the writer's thread.
+void DiskCache::give_back_lost() {
+  bool any = false;
+  for (const auto& layer : layers()) {
+    try {
+      any = layer->give_back_lost() || any;
+    } catch (const Error& error) {
+      logf(LogLevel::debug, "the cache: {}; ignoring until the next start", error.what());
+    }
+  }
+  if (any) measure();
+}
+
 void DiskCache::measure() {
   uint64_t bytes = 0;
   for (const auto& layer : layers()) bytes += layer->bytes_on_disk();
@@ -382,6 +406,7 @@ void DiskCache::take_built(const fs::path& base) {
       for (size_t span = 0; span < map.marks.size(); ++span)
         bytes += map.marks[span] ? map.cuts.span(span).length : 0;
       auto taken = std::make_shared<CachedLayer>(base, std::move(map), keeper(), /*built=*/true);
+      give_back_unmarked(*taken);  // of a span that the room ended in
       {
         MutexLock lock(mutex_);
         layers_[base.filename()] = std::move(taken);
@@ -450,6 +475,7 @@ void DiskCache::sync_loop() {
 
 void DiskCache::sync_all() {
   bool any = false;
+  bool any_lost = false;
   for (Layers all = layers(); !all.empty(); all.pop_back()) {
     CachedLayer& layer = *all.back();
     try {
@@ -457,9 +483,11 @@ void DiskCache::sync_all() {
     } catch (const Error& error) {
       failed(error);
     }
+    any_lost = layer.has_lost() || any_lost;
     layer.settle(all.back().use_count() > 2);
   }
   if (any) measure();
+  if (any_lost) queue_->push([this] { give_back_lost(); });
 }
 
 void DiskCache::flush() {

@@ -102,6 +102,7 @@ class DiskCache {
   uint64_t sync_threshold() const;
   void scan();
   void adopt(const std::filesystem::path& base);
+  static void give_back_unmarked(CachedLayer& layer);
   std::shared_ptr<CachedLayer> find(const LayerKey& key) const;
   std::shared_ptr<CachedLayer> open_to_read(const LayerKey& key, const SpanCuts& cuts) const;
   std::shared_ptr<CachedLayer> open_to_write(const LayerKey& key, SpanCuts cuts);
@@ -116,6 +117,7 @@ class DiskCache {
   bool make_room(uint64_t bytes);
   void evict(uint64_t bytes);
   bool drop_unused(const std::string& name);
+  void give_back_lost();
   void measure();
   bool is_paused();
   void failed(const Error& error);

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/cached_layer.h"
+
+#include <sys/wait.h>
+
+#include <thread>
+
+#include "cache/cache_fixture.h"
+#include "cache/sync_faults.h"
+
+namespace erofs_oci {
+namespace {
+
+using testing::content_of;
+using testing::key_of;
+using testing::OddSpans;
+using testing::SyncFaults;
+
+class CachedLayerTest : public testing::CacheFixture {
+ protected:
+  ~CachedLayerTest() override { SyncFaults::failures = 0; }
+  /// As flush(), and what the syncs have left to do.
+  void settle() {
+    cache_->flush();
+    cache_->flush();
+  }
+};
+
+/// Of the blocks that spans share, and the map.
+constexpr uint64_t kSlack = 64 * kKiB;
+
+TEST_F(CachedLayerTest, WhatAKilledDaemonHadNotMarkedIsGivenBackAtTheNextStart) {
+  layer(1)->keep(5, content_of(1, 5));
+  cache_->flush();
+  cache_.reset();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    DiskCacheOptions slow = options();
+    slow.sync_period = std::chrono::hours(1);
+    DiskCache cache(slow);
+    const auto of = cache.open(key_of(1), spans_);
+    for (size_t span = 0; span < spans_.span_count(); ++span) of->keep(span, content_of(1, span));
+    while (!of->is_whole()) std::this_thread::yield();
+    ::_exit(of->bytes_on_disk() > 11 * OddSpans::kLength ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_EQ(status, 0);
+  reopen();
+  const auto of = layer(1);
+  EXPECT_LT(of->bytes_on_disk(), OddSpans::kLength + kSlack);
+  EXPECT_EQ(loaded(*of, 1), 1u) << "the one that was marked";
+  EXPECT_EQ(log(), "");
+}
+
+TEST_F(CachedLayerTest, WhatWasDroppedIsGivenBack) {
+  const auto of = layer(1);
+  fill(*of, 1);
+  for (size_t span = 0; span < spans_.span_count(); span += 2) of->drop(span);
+  settle();
+  EXPECT_LT(of->bytes_on_disk(), 6 * OddSpans::kLength + kSlack);
+  EXPECT_EQ(loaded(*of, 1), 6u);
+  fill(*of, 1);
+  EXPECT_EQ(loaded(*of, 1), 12u);
+}
+
+TEST_F(CachedLayerTest, WhatCouldNotBeSyncedIsGivenBack) {
+  const auto of = layer(1);
+  SyncFaults::failures = 1;
+  of->keep(3, content_of(1, 3));
+  settle();
+  EXPECT_EQ(SyncFaults::failures, 0);
+  EXPECT_FALSE(of->has(3));
+  EXPECT_LT(of->bytes_on_disk(), kSlack);
+}
+
+}  // namespace
+}  // namespace erofs_oci
