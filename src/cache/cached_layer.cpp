@@ -300,6 +300,15 @@ void CachedLayer::undo_write(size_t span, const FilesRef& files) {
   punch(files->data.get(), hole);  // else its blocks are found by the next one who writes it
 }
 
+/// Once, before there are marks that could be lost with the files' names.
+void CachedLayer::sync_names() {
+  if (has_durable_names_) return;
+  const fs::path path = map_path_.parent_path();
+  const UniqueFd folder = open_file(path, O_RDONLY | O_DIRECTORY);
+  if (::fsync(folder.get()) != 0) throw errno_error("{}: fsync", path.native());
+  has_durable_names_ = true;
+}
+
 bool CachedLayer::sync() {
   std::vector<size_t> spans;
   std::vector<uint64_t> checksums;
@@ -316,6 +325,7 @@ bool CachedLayer::sync() {
   try {
     const FilesRef files = this->files();
     sync_data(files->data.get(), data_path_);
+    sync_names();
     for (size_t i = 0; i < spans.size(); ++i)
       write_mark(files->map.get(), cuts_, spans[i], checksums[i], map_path_.native());
     sync_data(files->map.get(), map_path_);

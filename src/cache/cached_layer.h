@@ -127,6 +127,7 @@ class CachedLayer : public SpanStore, public std::enable_shared_from_this<Cached
   void forget(size_t span) REQUIRES(mutex_);
   bool give_back(const std::vector<size_t>& spans);
   void undo_write(size_t span, const FilesRef& files);
+  void sync_names();
   void unmark(const FilesRef& files, const std::vector<size_t>& spans, bool durably);
 
   const std::filesystem::path map_path_;
@@ -141,7 +142,8 @@ class CachedLayer : public SpanStore, public std::enable_shared_from_this<Cached
   std::set<size_t> lost_ GUARDED_BY(mutex_);  // no longer kept, but on disk unless written anew
   uint64_t evictions_ GUARDED_BY(mutex_) = 0;
   uint32_t used_ GUARDED_BY(mutex_) = 0;
-  uint32_t noted_use_ = 0;  // of the syncing thread
+  uint32_t noted_use_ = 0;          // of the syncing thread
+  bool has_durable_names_ = false;  // of the syncing thread
 };
 
 }  // namespace erofs_oci

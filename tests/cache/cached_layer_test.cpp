@@ -74,5 +74,16 @@ TEST_F(CachedLayerTest, WhatCouldNotBeSyncedIsGivenBack) {
   EXPECT_LT(of->bytes_on_disk(), kSlack);
 }
 
+TEST_F(CachedLayerTest, ItsNamesAreDurableBeforeItsFirstMark) {
+  const auto of = layer(1);
+  SyncFaults::folders = 0;
+  of->keep(3, content_of(1, 3));
+  cache_->flush();
+  EXPECT_EQ(SyncFaults::folders, 1);
+  of->keep(4, content_of(1, 4));
+  cache_->flush();
+  EXPECT_EQ(SyncFaults::folders, 1) << "once a layer";
+}
+
 }  // namespace
 }  // namespace erofs_oci
