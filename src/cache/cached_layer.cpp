@@ -23,6 +23,7 @@ constexpr uint64_t kBlock = 4096;
 constexpr uint64_t kPiece = 128 * kKiB;
 /// The time of the last use is exact to this.
 constexpr uint32_t kNoteUseSeconds = 60;
+constexpr const char* kDiffers = "its bytes differ from their checksum";
 /// Images may be private: the daemon's user alone.
 constexpr mode_t kMode = 0600;
 constexpr int kFlags = O_NOFOLLOW | O_NONBLOCK;
@@ -107,7 +108,7 @@ CachedLayer::CachedLayer(fs::path base, LayerMap map, Keep keep, bool built)
   slots_.resize(cuts_.count());
   for (size_t span = 0; span < slots_.size(); ++span) {
     if (!map.marks[span]) continue;
-    slots_[span] = {*map.marks[span], used_, built ? State::written : State::stored};
+    slots_[span] = {*map.marks[span], used_, built ? State::written : State::stored, 0};
     if (built) unsynced_.push_back(span);
   }
 }
@@ -149,37 +150,37 @@ CachedLayer::FilesRef CachedLayer::files() {
 
 bool CachedLayer::load(size_t span, MutableBytes out) {
   uint64_t checksum = 0;
-  uint64_t evictions = 0;
+  uint16_t life = 0;
   {
     MutexLock lock(mutex_);
     if (span >= slots_.size() || !slots_[span].readable() || cuts_.span(span).length != out.size())
       return false;
     Slot& slot = slots_[span];
     checksum = slot.checksum;
-    evictions = evictions_;
+    life = slot.life;
     slot.used = used_ = now();
   }
   try {
     const FilesRef files = this->files();
     if (read_span(span, files, out) == checksum) return true;
   } catch (const Error& error) {
-    damaged(span, evictions, error.what());
+    damaged(span, life, error.what());
     return false;
   }
-  damaged(span, evictions, "its bytes differ from their checksum");
+  damaged(span, life, kDiffers);
   return false;
 }
 
 bool CachedLayer::check(size_t span) {
   uint64_t checksum = 0;
-  uint64_t evictions = 0;
+  uint16_t life = 0;
   {
     MutexLock lock(mutex_);
     if (!slots_[span].readable()) return true;
     checksum = slots_[span].checksum;
-    evictions = evictions_;
+    life = slots_[span].life;
   }
-  std::string how = "its bytes differ from their checksum";
+  std::string how = kDiffers;
   try {
     const FilesRef files = this->files();
     std::vector<std::byte> buffer(kPiece);
@@ -187,12 +188,7 @@ bool CachedLayer::check(size_t span) {
   } catch (const Error& error) {
     how = error.what();
   }
-  {
-    MutexLock lock(mutex_);
-    if (evictions_ != evictions && !slots_[span].readable()) return true;
-  }
-  damaged(span, evictions, how);
-  return false;
+  return !damaged(span, life, how);
 }
 
 /// The checksum of a span, which is read into `out`, or piece by piece over each other where that is smaller.
@@ -209,17 +205,18 @@ uint64_t CachedLayer::read_span(size_t span, const FilesRef& files, MutableBytes
   return crc;
 }
 
-/// What was punched out while it was read is no damage; a process that only reads cannot tell.
-void CachedLayer::damaged(size_t span, uint64_t evictions, const std::string& how) {
+/// What was punched out while it was read is no damage, and false; a process that only reads cannot tell.
+bool CachedLayer::damaged(size_t span, uint16_t life, const std::string& how) {
   {
     MutexLock lock(mutex_);
-    if (evictions_ != evictions || !slots_[span].readable()) return;
+    if (slots_[span].life != life || !slots_[span].readable()) return false;
   }
   log(keep_ ? LogLevel::warning : LogLevel::debug,
       fmt::format("the cache of layer {}, span {}: {}; it is dropped and fetched again",
                   to_string(key_.layer), span, how),
       {{"LAYER", to_string(key_.layer)}, {"SPAN", std::to_string(span)}});
   drop(span);
+  return true;
 }
 
 void CachedLayer::keep(size_t span, SpanRef bytes) {
@@ -259,6 +256,7 @@ void CachedLayer::drop(size_t span) {
 
 void CachedLayer::forget(size_t span) {
   slots_[span].state = State::absent;
+  ++slots_[span].life;
 }
 
 void CachedLayer::unmark(const FilesRef& files, const std::vector<size_t>& spans, bool durably) {
@@ -285,7 +283,7 @@ void CachedLayer::write(size_t span, Bytes bytes) {
     return;
   }
   used_ = now();
-  slots_[span] = {checksum, used_, State::written};
+  slots_[span] = {checksum, used_, State::written, slots_[span].life};
   unsynced_.push_back(span);
 }
 
@@ -408,7 +406,6 @@ void CachedLayer::evict(const std::vector<size_t>& chosen) {
       forget(span);
       spans.push_back(span);
     }
-    ++evictions_;
   }
   std::ranges::sort(spans);
   if (!give_back(spans)) clear();
@@ -479,7 +476,6 @@ void CachedLayer::clear() {
       spans.push_back(span);
     }
     spans.insert(spans.end(), lost_.begin(), lost_.end());  // a sync that failed may have marked them
-    ++evictions_;
     unsynced_.clear();
     lost_.clear();
   }

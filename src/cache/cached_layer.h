@@ -68,7 +68,8 @@ class CachedLayer : public SpanStore, public std::enable_shared_from_this<Cached
   bool has_any() const;
   /// Whether all are.
   bool is_whole() const;
-  /// Whether the span is still as it was stored; drops it where it is not. True where there is none.
+  /// Whether the span is still as it was stored; drops it where it is not. True where there is none, also
+  /// where it goes meanwhile.
   bool check(size_t span);
   CachedLayerInfo info() const;
   /// Of both files; 0 where it cannot be told.
@@ -111,6 +112,7 @@ class CachedLayer : public SpanStore, public std::enable_shared_from_this<Cached
     uint64_t checksum = 0;
     uint32_t used = 0;
     State state = State::absent;
+    uint16_t life = 0;  ///< counts how often it has gone: what was read in one says nothing about the next
     bool readable() const { return state >= State::written; }
   };
   struct Files {
@@ -122,7 +124,7 @@ class CachedLayer : public SpanStore, public std::enable_shared_from_this<Cached
   static void create_map(const std::filesystem::path& base, const LayerKey& key, const SpanCuts& cuts);
   FilesRef files();
   uint64_t read_span(size_t span, const FilesRef& files, MutableBytes out);
-  void damaged(size_t span, uint64_t evictions, const std::string& how);
+  bool damaged(size_t span, uint16_t life, const std::string& how);
   std::vector<ByteRange> holes(const std::vector<size_t>& spans) REQUIRES(mutex_);
   void forget(size_t span) REQUIRES(mutex_);
   bool give_back(const std::vector<size_t>& spans);
@@ -140,7 +142,6 @@ class CachedLayer : public SpanStore, public std::enable_shared_from_this<Cached
   std::vector<Slot> slots_ GUARDED_BY(mutex_);
   std::vector<size_t> unsynced_ GUARDED_BY(mutex_);
   std::set<size_t> lost_ GUARDED_BY(mutex_);  // no longer kept, but on disk unless written anew
-  uint64_t evictions_ GUARDED_BY(mutex_) = 0;
   uint32_t used_ GUARDED_BY(mutex_) = 0;
   uint32_t noted_use_ = 0;          // of the syncing thread
   bool has_durable_names_ = false;  // of the syncing thread

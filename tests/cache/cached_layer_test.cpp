@@ -85,5 +85,48 @@ TEST_F(CachedLayerTest, ItsNamesAreDurableBeforeItsFirstMark) {
   EXPECT_EQ(SyncFaults::folders, 1) << "once a layer";
 }
 
+/// Two spans, the second so long that others can be evicted while it is read.
+class LongSpans : public OddSpans {
+ public:
+  LongSpans() : OddSpans(2) {}
+  uint64_t stream_size() const override { return kLength + 24 * kMiB; }
+  ByteRange output(size_t span) const override {
+    return span == 0 ? ByteRange{0, kLength} : ByteRange{kLength, 24 * kMiB};
+  }
+};
+
+TEST_F(CachedLayerTest, WhatAReportNamesIsDroppedWhateverIsEvictedMeanwhile) {
+  const auto of = cache_->open(key_of(1), LongSpans());
+  of->keep(0, content_of(1, 0));
+  of->keep(1, std::make_shared<Buffer>(24 * kMiB));
+  cache_->flush();
+  ASSERT_TRUE(of->is_whole());
+  flip(file(1, ".data"), OddSpans::kLength + 24 * kMiB - 1);
+  std::atomic<bool> stop{false};
+  std::jthread evicting([&] {  // the writer has nothing to do
+    while (!stop) of->evict({0});
+  });
+  EXPECT_FALSE(of->check(1));
+  EXPECT_FALSE(of->has(1));
+  stop = true;
+}
+
+TEST_F(CachedLayerTest, WhatGoesAndComesBackWhileItIsCheckedIsNoDamage) {
+  const auto of = cache_->open(key_of(1), LongSpans());
+  const auto bytes = std::make_shared<Buffer>(24 * kMiB);
+  std::ranges::fill(bytes->bytes(), std::byte{7});
+  std::atomic<bool> stop{false};
+  std::jthread checking([&] {
+    while (!stop) EXPECT_TRUE(of->check(1));
+  });
+  for (int round = 0; round < 30; ++round) {
+    of->keep(1, bytes);
+    cache_->flush();
+    of->evict({1});
+  }
+  stop = true;
+  EXPECT_EQ(log(), "");
+}
+
 }  // namespace
 }  // namespace erofs_oci
