@@ -115,7 +115,10 @@ CachedLayer::CachedLayer(fs::path base, LayerMap map, Keep keep, bool built)
 
 bool CachedLayer::has(size_t span) const {
   MutexLock lock(mutex_);
-  return span < slots_.size() && slots_[span].readable();
+  if (span >= slots_.size()) return false;
+  if (slots_[span].readable()) return true;
+  const auto queued = queued_.find(span);  // not locked: its last owner must not be we, with our lock held
+  return queued != queued_.end() && !queued->second.expired();
 }
 
 bool CachedLayer::has_any() const {
@@ -151,14 +154,20 @@ CachedLayer::FilesRef CachedLayer::files() {
 bool CachedLayer::load(size_t span, MutableBytes out) {
   uint64_t checksum = 0;
   uint16_t life = 0;
+  SpanRef queued;
   {
     MutexLock lock(mutex_);
-    if (span >= slots_.size() || !slots_[span].readable() || cuts_.span(span).length != out.size())
-      return false;
+    if (span >= slots_.size() || cuts_.span(span).length != out.size()) return false;
+    if (const auto found = queued_.find(span); found != queued_.end()) queued = found->second.lock();
     Slot& slot = slots_[span];
+    if (!queued && !slot.readable()) return false;
     checksum = slot.checksum;
     life = slot.life;
     slot.used = used_ = now();
+  }
+  if (queued) {
+    std::ranges::copy(queued->bytes(), out.begin());
+    return true;
   }
   try {
     const FilesRef files = this->files();
@@ -221,20 +230,25 @@ bool CachedLayer::damaged(size_t span, uint16_t life, const std::string& how) {
 
 void CachedLayer::keep(size_t span, SpanRef bytes) {
   if (!keep_) return;
-  if (span >= cuts_.count() || cuts_.span(span).length != bytes->size() || !claim(span)) return;
+  if (span >= cuts_.count() || cuts_.span(span).length != bytes->size() || !claim(span, bytes)) return;
   if (!keep_(shared_from_this(), span, std::move(bytes))) abandon(span);
 }
 
 bool CachedLayer::claim(size_t span) {
+  return claim(span, nullptr);
+}
+
+bool CachedLayer::claim(size_t span, const SpanRef& bytes) {
   MutexLock lock(mutex_);
   if (slots_[span].state != State::absent) return false;
   slots_[span].state = State::queued;
+  if (bytes) queued_[span] = bytes;
   return true;
 }
 
 void CachedLayer::abandon(size_t span) {
   MutexLock lock(mutex_);
-  if (slots_[span].state == State::queued) slots_[span].state = State::absent;
+  if (slots_[span].state == State::queued) forget(span);
 }
 
 void CachedLayer::drop(size_t span) {
@@ -257,6 +271,7 @@ void CachedLayer::drop(size_t span) {
 void CachedLayer::forget(size_t span) {
   slots_[span].state = State::absent;
   ++slots_[span].life;
+  queued_.erase(span);
 }
 
 void CachedLayer::unmark(const FilesRef& files, const std::vector<size_t>& spans, bool durably) {
@@ -284,6 +299,7 @@ void CachedLayer::write(size_t span, Bytes bytes) {
   }
   used_ = now();
   slots_[span] = {checksum, used_, State::written, slots_[span].life};
+  queued_.erase(span);
   unsynced_.push_back(span);
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/mutex.h"
@@ -30,7 +31,7 @@ struct CachedLayerInfo {
 /// that are said to be one thread's are never called by two at a time.
 ///
 /// A span is queued, then written, and only once its data is durable is it marked in the map. It can be read
-/// as soon as it is written.
+/// at once: from memory, as long as it is queued.
 class CachedLayer : public SpanStore, public std::enable_shared_from_this<CachedLayer> {
  public:
   /// Takes a span to be written; false where it cannot.
@@ -77,7 +78,7 @@ class CachedLayer : public SpanStore, public std::enable_shared_from_this<Cached
 
   // Of the writer's thread.
 
-  /// Queues a span; false where it is there or on its way.
+  /// Queues a span, which is not readable until it is written; false where it is there or on its way.
   bool claim(size_t span);
   /// Writes a queued span. Throws Error, and then the span is not kept.
   void write(size_t span, Bytes bytes);
@@ -127,6 +128,7 @@ class CachedLayer : public SpanStore, public std::enable_shared_from_this<Cached
   bool damaged(size_t span, uint16_t life, const std::string& how);
   std::vector<ByteRange> holes(const std::vector<size_t>& spans) REQUIRES(mutex_);
   void forget(size_t span) REQUIRES(mutex_);
+  bool claim(size_t span, const SpanRef& bytes);
   bool give_back(const std::vector<size_t>& spans);
   void undo_write(size_t span, const FilesRef& files);
   void sync_names();
@@ -140,6 +142,7 @@ class CachedLayer : public SpanStore, public std::enable_shared_from_this<Cached
   mutable Mutex mutex_;
   FilesRef files_ GUARDED_BY(mutex_);  // shared with those who use them at the moment
   std::vector<Slot> slots_ GUARDED_BY(mutex_);
+  std::unordered_map<size_t, std::weak_ptr<const Buffer>> queued_ GUARDED_BY(mutex_);  // the queue owns them
   std::vector<size_t> unsynced_ GUARDED_BY(mutex_);
   std::set<size_t> lost_ GUARDED_BY(mutex_);  // no longer kept, but on disk unless written anew
   uint32_t used_ GUARDED_BY(mutex_) = 0;

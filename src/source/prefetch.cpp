@@ -15,8 +15,10 @@ using Clock = std::chrono::steady_clock;
 
 /// How often is looked whether readers still wait, or memory is free.
 constexpr std::chrono::milliseconds kLook{10};
-/// So many spans in a row that a store did not keep mean that it keeps none.
+/// So many refusals in a row, with a pause behind each, mean that a store keeps nothing.
 constexpr size_t kRefusals = 8;
+/// At most so often is gone over the spans for those that were refused.
+constexpr size_t kPasses = 2 * kRefusals;
 
 Error stopped() {
   return Error(ErrorKind::unavailable, ECANCELED, "stopped");
@@ -35,15 +37,25 @@ struct Prefetch::UnderWay {
   CondVar changed;
   size_t spans GUARDED_BY(mutex) = 0;
   uint64_t done GUARDED_BY(mutex) = 0;             // bytes in the stores
-  size_t refusals GUARDED_BY(mutex) = 0;           // in a row
+  size_t refusals GUARDED_BY(mutex) = 0;           // in a row; of spans of one pause, one
+  uint64_t pauses GUARDED_BY(mutex) = 0;           // that refusals made
+  Clock::time_point pause_ends GUARDED_BY(mutex);  // of the last
   std::optional<Error> away GUARDED_BY(mutex);     // ends the run
   std::optional<Error> failure GUARDED_BY(mutex);  // of a span
 
-  void ended(const std::optional<Error>& error, bool kept, uint64_t length) {
+  /// `begun_after` pauses; `pause` is for what the store refused.
+  void ended(const std::optional<Error>& error, bool kept, uint64_t length, uint64_t begun_after,
+             Clock::duration pause) {
     MutexLock lock(mutex);
     --spans;
-    if (kept) done += length;
-    if (!error) refusals = kept ? 0 : refusals + 1;
+    if (kept) {
+      done += length;
+      refusals = 0;
+    } else if (!error && begun_after == pauses) {
+      ++refusals;
+      ++pauses;
+      pause_ends = Clock::now() + pause;
+    }
     if (error) {
       auto& remembered = error->kind() == ErrorKind::unavailable ? away : failure;
       if (!remembered) remembered = error;
@@ -83,8 +95,10 @@ uint64_t Prefetch::run(const std::stop_token& stop, const Progress& progress) {
     for (const SpanPlace& place : order_) under_way_->done += has(place) ? length(place) : 0;
   }
   pass(stop, progress);
-  // Some may have been on their way to a store, and not there yet, when it was their turn.
-  if (missing_bytes() != 0) pass(stop, progress);
+  // Some may have been on their way to a store, and not there yet, when it was their turn; and where a store
+  // was behind with its writes, it may not be now.
+  for (size_t passes = 1; missing_bytes() != 0 && (passes < 2 || was_refused()) && passes < kPasses; ++passes)
+    pass(stop, progress);
   tell(progress);
   MutexLock lock(under_way_->mutex);
   if (under_way_->failure) throw Error(*under_way_->failure);
@@ -120,17 +134,19 @@ size_t Prefetch::start_neighbours(size_t first, const std::stop_token& stop, con
 /// False where memory is short.
 bool Prefetch::start(const SpanPlace& place) {
   const auto& stream = device_->streams()[place.stream];
-  const auto done = [state = under_way_, store = stream->store, place,
-                     bytes = length(place)](const std::optional<Error>& error) {
-    state->ended(error, !error && store->has(place.span), bytes);
+  uint64_t pauses;
+  {
+    MutexLock lock(under_way_->mutex);
+    ++under_way_->spans;
+    pauses = under_way_->pauses;
+  }
+  const auto done = [state = under_way_, store = stream->store, place, bytes = length(place), pauses,
+                     pause = options_.pause_when_refused](const std::optional<Error>& error) {
+    state->ended(error, !error && store->has(place.span), bytes, pauses, pause);
   };
   const auto loaded = [record = device_->record(), place, begin = Clock::now()] {
     record->note(place, AccessKind::prefetch, begin);
   };
-  {
-    MutexLock lock(under_way_->mutex);
-    ++under_way_->spans;
-  }
   if (!loader_.prefetch(stream, place.span, done, loaded)) {
     MutexLock lock(under_way_->mutex);
     --under_way_->spans;
@@ -150,14 +166,16 @@ void Prefetch::wait_for_turn(const std::stop_token& stop, const Progress& progre
   for (;;) {
     wait(Clock::now(), stop, progress);
     bool is_full;
+    Clock::time_point next_start = next_start_;
     {
       MutexLock lock(under_way_->mutex);
+      next_start = std::max(next_start, under_way_->pause_ends);
       is_full = under_way_->spans >= options_.spans_at_a_time;
     }
     if (is_full) {
       wait(Clock::now() + kTick, stop, progress);
-    } else if (Clock::now() < next_start_) {
-      wait(std::min(next_start_, Clock::now() + kTick), stop, progress);
+    } else if (Clock::now() < next_start) {
+      wait(std::min(next_start, Clock::now() + kTick), stop, progress);
     } else if (loader_.is_waited_for() && Clock::now() < patience_ends) {
       wait(Clock::now() + kLook, stop, progress);
     } else {
@@ -191,6 +209,12 @@ void Prefetch::tell(const Progress& progress) {
     done = under_way_->done;
   }
   progress(std::min(done, total_), total_);
+}
+
+/// The last one that ended.
+bool Prefetch::was_refused() const {
+  MutexLock lock(under_way_->mutex);
+  return under_way_->refusals != 0;
 }
 
 uint64_t Prefetch::missing_bytes() const {

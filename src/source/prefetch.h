@@ -21,6 +21,8 @@ struct PrefetchOptions {
   size_t neighbours = 1;         ///< so many may be begun at once, by one request
   /// Nothing is begun while a reader waits for a load, but one span in each of these.
   std::chrono::milliseconds patience{1000};
+  /// Nothing is begun so long after a store has refused a span: it may be behind with its writes.
+  std::chrono::milliseconds pause_when_refused{500};
 };
 
 /// Brings spans of a device to its streams' stores, in the order given, behind all readers. One thread at a
@@ -56,6 +58,7 @@ class Prefetch {
   void tell(const Progress& progress);
   bool has(const SpanPlace& place) const;
   uint64_t length(const SpanPlace& place) const;
+  bool was_refused() const;
   uint64_t missing_bytes() const;
 
   const std::shared_ptr<const MappedDevice> device_;

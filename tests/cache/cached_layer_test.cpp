@@ -128,5 +128,28 @@ TEST_F(CachedLayerTest, WhatGoesAndComesBackWhileItIsCheckedIsNoDamage) {
   EXPECT_EQ(log(), "");
 }
 
+TEST_F(CachedLayerTest, WhatIsQueuedIsServedFromMemory) {
+  const auto map = CachedLayer::read(folder_ / "cache" / layer(1)->key().file_name());
+  std::vector<SpanRef> queue;
+  const auto of =
+      std::make_shared<CachedLayer>(folder_ / "cache" / key_of(1).file_name(), map,
+                                    [&](const std::shared_ptr<CachedLayer>&, size_t, SpanRef bytes) {
+                                      if (queue.empty()) queue.push_back(std::move(bytes));
+                                      return bytes == nullptr;
+                                    });
+  of->keep(3, content_of(1, 3));
+  EXPECT_TRUE(loads(*of, 1, 3));
+  EXPECT_FALSE(of->has_any()) << "not on disk";
+  of->keep(4, content_of(1, 4));
+  EXPECT_FALSE(of->has(4)) << "the queue is full";
+  queue.clear();
+  EXPECT_FALSE(of->has(3)) << "the queue was dropped";
+  of->abandon(3);
+  of->keep(3, content_of(1, 3));
+  EXPECT_TRUE(loads(*of, 1, 3));
+  of->drop(3);
+  EXPECT_FALSE(of->has(3));
+}
+
 }  // namespace
 }  // namespace erofs_oci

@@ -30,7 +30,8 @@ class PrefetchTest : public ::testing::Test {
     parts.map = share(ExtentMap({{0, 0, kSpans * kMiB, 0}}));
     parts.streams = {std::make_shared<Stream>(blob_, std::make_unique<PlainSpans>(kSpans * kMiB),
                                               sha256(as_bytes("content")), store_)};
-    device_ = std::make_shared<MappedDevice>(std::move(parts), loader_, [](const FailedRead&, const Error&) {});
+    device_ =
+        std::make_shared<MappedDevice>(std::move(parts), loader_, [](const FailedRead&, const Error&) {});
   }
   Prefetch all(PrefetchOptions options = {}) {
     return {device_, DeviceCoverage(device_).spans(), loader_, options};
@@ -118,7 +119,7 @@ TEST_F(PrefetchTest, EndsWhereTheRegistryIsAwayAndGoesOnLater) {
 
 TEST_F(PrefetchTest, EndsWhereNothingIsKept) {
   store_->full = true;
-  auto prefetch = all();
+  auto prefetch = all({.pause_when_refused = std::chrono::milliseconds(1)});
   try {
     prefetch.run(stop_.get_token());
     FAIL() << "it was not told";
@@ -126,6 +127,18 @@ TEST_F(PrefetchTest, EndsWhereNothingIsKept) {
     EXPECT_EQ(error.kind(), ErrorKind::no_space);
     EXPECT_THAT(error.what(), HasSubstr("does not keep"));
   }
+}
+
+TEST_F(PrefetchTest, WaitsForAStoreThatIsBehindWithItsWrites) {
+  store_->full = true;
+  auto prefetch = all({.pause_when_refused = std::chrono::milliseconds(200)});
+  auto run = std::async(std::launch::async, [&] { return prefetch.run(stop_.get_token()); });
+  wait_until([&] { return blob_->reads >= 1; });
+  std::this_thread::sleep_for(
+      std::chrono::milliseconds(400));  // it takes a few to refuse all without a pause
+  store_->full = false;
+  EXPECT_EQ(run.get(), 0u);
+  EXPECT_EQ(kept(), kSpans);
 }
 
 TEST_F(PrefetchTest, FetchesNeighboursTogether) {
