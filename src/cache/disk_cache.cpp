@@ -261,7 +261,7 @@ void DiskCache::write(CachedLayer& layer, size_t span, Bytes bytes) {
     layer.abandon(span);
     return failed(error);
   }
-  succeeded();
+  written_since_failure_ = true;
   used_ += bytes.size();
   note_unsynced(bytes.size());
 }
@@ -345,6 +345,7 @@ void DiskCache::failed(const Error& error) {
     MutexLock lock(mutex_);
     paused_until_ = Clock::now() + options_.pause_when_full;
     told = std::exchange(told_failure_, true);
+    written_since_failure_ = false;
   }
   if (!told) logf(LogLevel::warning, "the cache: {}; going on without caching", error.what());
 }
@@ -474,6 +475,7 @@ void DiskCache::sync_loop() {
 }
 
 void DiskCache::sync_all() {
+  const bool is_written = written_since_failure_;
   bool any = false;
   bool any_lost = false;
   for (Layers all = layers(); !all.empty(); all.pop_back()) {
@@ -486,6 +488,7 @@ void DiskCache::sync_all() {
     any_lost = layer.has_lost() || any_lost;
     layer.settle(all.back().use_count() > 2);
   }
+  if (any && is_written && written_since_failure_) succeeded();  // not before it is durable
   if (any) measure();
   if (any_lost) queue_->push([this] { give_back_lost(); });
 }

@@ -139,6 +139,7 @@ class DiskCache {
 
   Clock::time_point paused_until_ GUARDED_BY(mutex_);
   bool told_failure_ GUARDED_BY(mutex_) = false;
+  std::atomic<bool> written_since_failure_{false};
   bool told_pinned_ = false;       // of the writer's thread
   std::atomic<uint64_t> used_{0};  // bytes on disk, as last measured, and written since
   uint64_t lent_ = 0;              // to builds under way; of the writer's thread

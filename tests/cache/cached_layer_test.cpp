@@ -74,6 +74,23 @@ TEST_F(CachedLayerTest, WhatCouldNotBeSyncedIsGivenBack) {
   EXPECT_LT(of->bytes_on_disk(), kSlack);
 }
 
+TEST_F(CachedLayerTest, ADiskThatFailsAtEachSyncIsToldOnce) {
+  cache_.reset();
+  DiskCacheOptions impatient = options();
+  impatient.pause_when_full = std::chrono::milliseconds(0);
+  cache_ = std::make_unique<DiskCache>(impatient);
+  const auto of = layer(1);
+  for (size_t span = 0; span < 3; ++span) {
+    SyncFaults::failures = 1;
+    of->keep(span, content_of(1, span));
+    settle();
+  }
+  EXPECT_EQ(std::ranges::count(log(), '\n'), 1) << log();
+  of->keep(5, content_of(1, 5));
+  settle();
+  EXPECT_NE(log().find("can be written again"), std::string::npos);
+}
+
 TEST_F(CachedLayerTest, ItsNamesAreDurableBeforeItsFirstMark) {
   const auto of = layer(1);
   SyncFaults::folders = 0;
