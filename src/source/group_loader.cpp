@@ -49,8 +49,9 @@ class GroupLoader::SpareSpans : public std::enable_shared_from_this<SpareSpans> 
   size_t taken_ GUARDED_BY(mutex_) = 0;
 };
 
-/// One way through a group, from its start to where nobody needs more of it.
-class GroupLoader::Pass {
+/// One way through a group, from its start to where nobody needs more of it. It reads its blob through itself,
+/// to be sure that it does so no more once the loader has been stopped.
+class GroupLoader::Pass : RangeReader {
  public:
   Pass(GroupLoader& owner, std::shared_ptr<const Stream> stream, SpanGroup group)
       : owner_(owner), stream_(std::move(stream)), spans_(*stream_->spans), group_(group) {}
@@ -71,7 +72,7 @@ class GroupLoader::Pass {
  private:
   void run_once() {
     const auto decoder = spans_.decode_group(group_.first);
-    BlobStream stored(*stream_->blob, spans_.stored(group_.first), kStoredPiece, Priority::foreground);
+    BlobStream stored(*this, spans_.stored(group_.first), kStoredPiece, Priority::foreground);
     is_over_ = false;
     begin_span(group_.first);
     while (!is_over_) {
@@ -81,6 +82,15 @@ class GroupLoader::Pass {
         decoder->feed(piece, [this](Bytes bytes) { consume(bytes); });
       });
     }
+  }
+
+  uint64_t size_bytes() const override { return stream_->blob->size_bytes(); }
+  std::string name() const override { return stream_->blob->name(); }
+  void read(ByteRange range, MutableBytes out, Priority priority, RangeDone done) override {
+    if (!owner_.begin_read()) return done(stopped());
+    const std::unique_ptr<GroupLoader, void (*)(GroupLoader*)> reading(
+        &owner_, [](GroupLoader* owner) { owner->end_read(); });
+    stream_->blob->read(range, out, priority, std::move(done));
   }
 
   void begin_span(size_t span) {
@@ -180,6 +190,7 @@ void GroupLoader::stop() {
     stopping_ = true;
     left.swap(wants_);
     changed_.notify_all();
+    while (reading_) changed_.wait(mutex_);
   }
   for (const Want& want : left) want.done(stopped());
 }
@@ -201,6 +212,19 @@ void GroupLoader::run() {
   while (auto stream = next_group(group)) {
     if (!find_kept(stream, group)) Pass(*this, std::move(stream), group).run();
   }
+}
+
+/// False once it is stopping; else a blob may be read until end_read(), and stop() waits for that.
+bool GroupLoader::begin_read() {
+  MutexLock lock(mutex_);
+  if (stopping_) return false;
+  return reading_ = true;
+}
+
+void GroupLoader::end_read() {
+  MutexLock lock(mutex_);
+  reading_ = false;
+  changed_.notify_all();
 }
 
 /// Waits until one is wanted; null at the end.

@@ -32,7 +32,9 @@ class GroupLoader {
   GroupLoader();
   /// To be stopped before; what its blobs read with must have ended.
   ~GroupLoader();
-  /// Fails what waits, and everything from now on; what is being fetched fails with the fetch.
+  /// Fails what waits, and everything from now on; what is being fetched fails with the fetch. Once this has
+  /// returned no blob is read any more, so what blobs read with may go. The thread is not waited for: it may
+  /// itself wait for a fetch that fails only when that goes.
   void stop();
 
   /// Fills `out`, as long as the span, which is of a group of several; it is verified.
@@ -49,6 +51,8 @@ class GroupLoader {
   class SpareSpans;
 
   void run();
+  bool begin_read();
+  void end_read();
   std::shared_ptr<const Stream> next_group(SpanGroup& group);
   bool find_kept(const std::shared_ptr<const Stream>& stream, SpanGroup group);
   std::optional<Want> take(const Stream& stream, size_t first, size_t end);
@@ -59,6 +63,7 @@ class GroupLoader {
   Mutex mutex_;
   CondVar changed_;
   bool stopping_ GUARDED_BY(mutex_) = false;
+  bool reading_ GUARDED_BY(mutex_) = false;  // the pass is within a call of its blob's read()
   std::list<Want> wants_ GUARDED_BY(mutex_);  // first come, first served; memory bounds them
   std::jthread thread_;
 };

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <optional>
+#include <random>
 
 #include "index/building.h"
 #include "source/fake_blob.h"
@@ -18,33 +20,74 @@ namespace {
 using namespace testing;
 using ::testing::HasSubstr;
 
-/// A layer that is one zstd frame of three spans, the last of them short.
+/// A layer that is one zstd frame.
 struct Layer {
-  std::string tar = member_of("big", prose(10 * kMiB)) + end_blocks();
+  explicit Layer(const std::string& content) : tar(member_of("big", content) + end_blocks()) {}
+
+  std::string tar;
   std::string blob = zstd_frames(tar, SIZE_MAX / 2);
   std::shared_ptr<const ImageIndex> index =
       std::make_shared<ImageIndex>(fd_of(build_index(image_input({blob}))), "x.index");
 };
+/// Of three spans, the last of them short.
 const Layer& layer() {
-  static const Layer made;
+  static const Layer made(prose(10 * kMiB));
+  return made;
+}
+/// Of six spans, the last of them short, with stored bytes of more than a pass asks for at its start.
+const Layer& long_layer() {
+  static const Layer made = [] {
+    std::string content(21 * kMiB, '\0');
+    std::ranges::generate(content, [random = std::minstd_rand()]() mutable { return static_cast<char>(random() >> 8); });
+    return Layer(content);
+  }();
   return made;
 }
 
+/// A disk that writes nothing until it is let go, as spans held by it show.
+class SlowStore : public FakeStore {
+ public:
+  void keep(size_t span, SpanRef bytes) override {
+    FakeStore::keep(span, bytes);
+    MutexLock lock(mutex_);
+    if (is_slow_) held_.push_back(std::move(bytes));
+  }
+  bool has(size_t span) const override {
+    MutexLock lock(mutex_);
+    if (span == held_.size()) reached = span;
+    return FakeStore::has(span);
+  }
+  void let_go() {
+    std::vector<SpanRef> held;
+    MutexLock lock(mutex_);
+    is_slow_ = false;
+    held.swap(held_);
+  }
+  /// The first span that it does not hold, once that has been asked for.
+  mutable std::atomic<size_t> reached{0};
+
+ private:
+  mutable Mutex mutex_;
+  bool is_slow_ GUARDED_BY(mutex_) = true;
+  std::vector<SpanRef> held_ GUARDED_BY(mutex_);
+};
+
 class GroupLoaderTest : public ::testing::Test {
  protected:
-  static std::shared_ptr<FakeBlob> make_blob() {
-    const Bytes bytes = as_bytes(layer().blob);
+  static std::shared_ptr<FakeBlob> make_blob(const Layer& of = layer()) {
+    const Bytes bytes = as_bytes(of.blob);
     return std::make_shared<FakeBlob>(std::vector<std::byte>(bytes.begin(), bytes.end()));
   }
   std::shared_ptr<const Stream> make_stream(std::shared_ptr<FakeBlob> blob,
-                                            std::shared_ptr<FakeStore> store = nullptr) {
-    return std::make_shared<const Stream>(std::move(blob), std::make_unique<IndexedSpans>(layer().index, 0),
-                                          layer().index->digest(), std::move(store));
+                                            std::shared_ptr<FakeStore> store = nullptr,
+                                            const Layer& of = layer()) {
+    return std::make_shared<const Stream>(std::move(blob), std::make_unique<IndexedSpans>(of.index, 0),
+                                          of.index->digest(), std::move(store));
   }
 
   std::future<SpanResult> start(const std::shared_ptr<const Stream>& stream, size_t span) {
     auto promise = std::make_shared<std::promise<SpanResult>>();
-    loader_.load(stream, span, Priority::foreground,
+    loader_->load(stream, span, Priority::foreground,
                  [promise](SpanResult result) { promise->set_value(std::move(result)); });
     return promise->get_future();
   }
@@ -65,7 +108,7 @@ class GroupLoaderTest : public ::testing::Test {
   std::shared_ptr<FakeStore> store_ = std::make_shared<FakeStore>();
   WorkerPool workers_{2};
   MemoryBound memory_{64 * kMiB};
-  SpanLoader loader_{memory_, workers_};
+  std::optional<SpanLoader> loader_{std::in_place, memory_, workers_};
 };
 
 TEST_F(GroupLoaderTest, AFrameIsOneGroupOfSpans) {
@@ -136,13 +179,27 @@ TEST_F(GroupLoaderTest, AFetchThatFailsFailsOnlyThoseOfItsStream) {
   EXPECT_TRUE(is_right(*good, 1, other.get()));
 }
 
+TEST_F(GroupLoaderTest, NoBlobIsReadOnceItHasBeenStopped) {
+  const auto blob = make_blob(long_layer());
+  const auto store = std::make_shared<SlowStore>();
+  const auto stream = make_stream(blob, store, long_layer());
+  start(stream, 0).get();
+  while (store->reached != 3) std::this_thread::yield();  // now it waits for the disk
+  loader_->stop();
+  const int reads = blob->reads;
+  store->let_go();
+  EXPECT_TRUE(start(stream, 4).get().error);
+  loader_.reset();  // it has ended
+  EXPECT_EQ(blob->reads, reads);
+}
+
 TEST_F(GroupLoaderTest, StoppingFailsWhoWaits) {
   blob_->held = true;
   const auto stream = make_stream(blob_);
   auto first = start(stream, 0);
   wait_for_reads();
   auto second = start(stream, 2);
-  loader_.stop();
+  loader_->stop();
   EXPECT_TRUE(second.get().error);
   blob_->release(Error(ErrorKind::unavailable, "the engine has ended"));
   EXPECT_TRUE(first.get().error);
