@@ -153,11 +153,26 @@ bool Prefetch::start(const SpanPlace& place) {
     return false;
   }
   if (options_.rate) {
-    const std::chrono::duration<double> cost(static_cast<double>(stream->spans->stored(place.span).length) /
+    const std::chrono::duration<double> cost(static_cast<double>(charge(place)) /
                                              static_cast<double>(*options_.rate));
     next_start_ = std::max(next_start_, Clock::now()) + std::chrono::duration_cast<Clock::duration>(cost);
   }
   return true;
+}
+
+/// The stored bytes that the span costs. A group is fetched once, from its start on: of it, the part that leads
+/// to the span and has not been charged yet.
+uint64_t Prefetch::charge(const SpanPlace& place) {
+  const SpanTable& spans = *device_->streams()[place.stream]->spans;
+  const SpanGroup group = spans.group(place.span);
+  size_t& charged = charged_.try_emplace({place.stream, group.first}, group.first).first->second;
+  const auto output = [&](size_t first, size_t end) {
+    return static_cast<double>(spans.output(end - 1).end() - spans.output(first).offset);
+  };
+  const size_t first = std::exchange(charged, std::max<size_t>(charged, place.span + 1));
+  if (charged == first) return 0;
+  const double part = output(first, charged) / output(group.first, group.end());
+  return static_cast<uint64_t>(part * static_cast<double>(spans.stored(place.span).length));
 }
 
 /// Until another span may be begun.

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -52,6 +53,7 @@ class Prefetch {
   void pass(const std::stop_token& stop, const Progress& progress);
   size_t start_neighbours(size_t first, const std::stop_token& stop, const Progress& progress);
   bool start(const SpanPlace& place);
+  uint64_t charge(const SpanPlace& place);
   void wait_for_turn(const std::stop_token& stop, const Progress& progress);
   void wait(std::chrono::steady_clock::time_point until, const std::stop_token& stop,
             const Progress& progress);
@@ -68,6 +70,7 @@ class Prefetch {
   const std::shared_ptr<UnderWay> under_way_;  // shared with loads that outlive us
   uint64_t total_ = 0;
   std::chrono::steady_clock::time_point next_start_;  // as the rate has it
+  std::map<std::pair<uint32_t, size_t>, size_t> charged_;  // of a stream's group, spans up to that one
   std::chrono::steady_clock::time_point next_tell_;
 };
 

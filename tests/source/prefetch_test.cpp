@@ -22,6 +22,24 @@ using ::testing::Pair;
 
 constexpr size_t kSpans = 6;
 
+/// Spans of 1 MiB that can only be decoded together but for the last: of one byte, two, and all the rest.
+class GroupOfSpans : public PlainSpans {
+ public:
+  using PlainSpans::PlainSpans;
+  size_t span_count() const override { return 3; }
+  size_t find(uint64_t offset) const override { return std::min<uint64_t>(offset, 2); }
+  ByteRange output(size_t span) const override { return {span, span == 2 ? stream_size() - 2 : 1}; }
+  ByteRange stored(size_t) const override { return {0, stream_size()}; }
+  SpanGroup group(size_t) const override { return {0, 3}; }
+  bool is_identity() const override { return false; }
+  std::unique_ptr<GroupDecoder> decode_group(size_t) const override { return std::make_unique<Decoder>(); }
+
+ private:
+  struct Decoder : GroupDecoder {
+    void feed(Bytes stored, const std::function<void(Bytes)>& output) override { output(stored); }
+  };
+};
+
 /// A device of one plain layer, whose spans are kept.
 class PrefetchTest : public ::testing::Test {
  protected:
@@ -106,6 +124,26 @@ TEST_F(PrefetchTest, ARateHoldsItBack) {
   stop_.request_stop();
   EXPECT_THROW(run.get(), Error);
   EXPECT_EQ(blob_->reads, 1) << "the second is due in twelve days";
+}
+
+TEST_F(PrefetchTest, AGroupIsChargedByItsParts) {
+  DeviceParts parts;
+  parts.map = share(ExtentMap({{0, 0, kSpans * kMiB, 0}}));
+  parts.streams = {std::make_shared<Stream>(blob_, std::make_unique<GroupOfSpans>(kSpans * kMiB),
+                                            sha256(as_bytes("a group")), store_),
+                   device_->streams()[0]};
+  device_ = std::make_shared<MappedDevice>(std::move(parts), loader_, [](const FailedRead&, const Error&) {});
+  Prefetch prefetch(device_, {{0, 1}, {0, 0}, {0, 2}, {1, 3}}, loader_, {.rate = kKiB, .spans_at_a_time = 1});
+  const auto begin = std::chrono::steady_clock::now();
+  std::atomic<int> ticks{0};
+  auto run = std::async(std::launch::async,
+                        [&] { prefetch.run(stop_.get_token(), [&](uint64_t, uint64_t) { ++ticks; }); });
+  wait_until([&] { return store_->has(2); });
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::minutes(1)) << "two bytes led there";
+  wait_until([&, before = ticks.load()] { return ticks >= before + 3; });
+  EXPECT_FALSE(store_->has(3)) << "the group took all its bytes";
+  stop_.request_stop();
+  EXPECT_THROW(run.get(), Error);
 }
 
 TEST_F(PrefetchTest, EndsWhereTheRegistryIsAwayAndGoesOnLater) {
