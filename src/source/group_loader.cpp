@@ -72,8 +72,11 @@ class GroupLoader::Pass : RangeReader {
  private:
   void run_once() {
     const auto decoder = spans_.decode_group(group_.first);
-    BlobStream stored(*this, spans_.stored(group_.first), kStoredPiece, Priority::foreground);
+    span_ = group_.first;
+    BlobStream stored(*this, spans_.stored(group_.first), kStoredPiece, Priority::prefetch);
     is_over_ = false;
+    passed_by_ = 0;
+    brought_ = 0;
     begin_span(group_.first);
     while (!is_over_) {
       const Bytes piece = stored.next();
@@ -86,11 +89,17 @@ class GroupLoader::Pass : RangeReader {
 
   uint64_t size_bytes() const override { return stream_->blob->size_bytes(); }
   std::string name() const override { return stream_->blob->name(); }
-  void read(ByteRange range, MutableBytes out, Priority priority, RangeDone done) override {
+  void read(ByteRange range, MutableBytes out, Priority, RangeDone done) override {
     if (!owner_.begin_read()) return done(stopped());
     const std::unique_ptr<GroupLoader, void (*)(GroupLoader*)> reading(
         &owner_, [](GroupLoader* owner) { owner->end_read(); });
-    stream_->blob->read(range, out, priority, std::move(done));
+    stream_->blob->read(range, out, urgency(), std::move(done));
+  }
+  /// Of what is decoded from now on. To go on for the store is to read ahead.
+  Priority urgency() {
+    Priority least = for_readers_ ? Priority::read_ahead : Priority::prefetch;
+    if (want_) least = std::min<Priority>(least, *want_->urgency);
+    return owner_.urgency_of(*stream_, span_, group_.end(), least);
   }
 
   void begin_span(size_t span) {
@@ -122,6 +131,9 @@ class GroupLoader::Pass : RangeReader {
     if (const MutableBytes out = target(); !out.empty()) {
       check_digest(spans_, span_, sha256(out));
       deliver();
+      ++brought_;
+    } else {
+      ++passed_by_;
     }
     is_over_ =
         span_ + 1 == group_.end() || !owner_.is_wanted(*stream_, span_ + 1, group_.end(), is_storing());
@@ -135,6 +147,7 @@ class GroupLoader::Pass : RangeReader {
       if (want_) std::memcpy(want_->out.data(), decoded->bytes().data(), length_);
     }
     if (want_) {  // whoever loads it stores it as well
+      for_readers_ = for_readers_ || want_->is_readers();
       want_->done(std::nullopt);
       want_.reset();
     } else {
@@ -150,7 +163,9 @@ class GroupLoader::Pass : RangeReader {
       if (!stream_->store->has(given_.front())) store_fails_ = true;
     return spare;
   }
-  bool is_storing() const { return stream_->store && !store_fails_; }
+  bool is_storing() const {
+    return stream_->store && !store_fails_ && (for_readers_ || brought_ < passed_by_);
+  }
 
   void fail(const Error& error) {
     if (want_) want_->done(error);
@@ -168,6 +183,9 @@ class GroupLoader::Pass : RangeReader {
   std::optional<Want> want_;
   std::shared_ptr<Buffer> to_store_;
   std::deque<size_t> given_;
+  size_t passed_by_ = 0;  // spans that were there already
+  size_t brought_ = 0;
+  bool for_readers_ = false;  // some of it was
   bool store_fails_ = false;
   bool is_over_ = false;
 };
@@ -195,11 +213,12 @@ void GroupLoader::stop() {
   for (const Want& want : left) want.done(stopped());
 }
 
-void GroupLoader::load(std::shared_ptr<const Stream> stream, size_t span, MutableBytes out, GroupDone done) {
+void GroupLoader::load(std::shared_ptr<const Stream> stream, size_t span, MutableBytes out, Urgency urgency,
+                       GroupDone done) {
   {
     MutexLock lock(mutex_);
     if (!stopping_) {
-      wants_.push_back({std::move(stream), span, out, std::move(done)});
+      wants_.push_back({std::move(stream), span, out, std::move(urgency), std::move(done)});
       changed_.notify_all();
       return;
     }
@@ -232,8 +251,9 @@ std::shared_ptr<const Stream> GroupLoader::next_group(SpanGroup& group) {
   MutexLock lock(mutex_);
   while (wants_.empty() && !stopping_) changed_.wait(mutex_);
   if (stopping_) return nullptr;
-  group = wants_.front().stream->spans->group(wants_.front().span);
-  return wants_.front().stream;
+  const auto next = std::ranges::min_element(wants_, {}, [](const Want& want) { return want.urgency->load(); });
+  group = next->stream->spans->group(next->span);
+  return next->stream;
 }
 
 /// What was passed by before somebody wanted it may have been stored. Whether there was any such.
@@ -258,31 +278,37 @@ bool GroupLoader::find_kept(const std::shared_ptr<const Stream>& stream, SpanGro
 /// The want of one of these spans, which is then the caller's to end.
 std::optional<GroupLoader::Want> GroupLoader::take(const Stream& stream, size_t first, size_t end) {
   MutexLock lock(mutex_);
-  const auto found = std::ranges::find_if(wants_, [&](const Want& want) {
-    return want.stream->id == stream.id && want.span >= first && want.span < end;
-  });
+  const auto found =
+      std::ranges::find_if(wants_, [&](const Want& want) { return want.is_of(stream, first, end); });
   if (found == wants_.end()) return std::nullopt;
   std::optional<Want> want(std::move(*found));
   wants_.erase(found);
   return want;
 }
 
-/// Whether somebody needs spans [from, end): a reader, or, where no other group is waited for, the store, or
-/// a reader who comes within a while.
+/// Whether somebody needs spans [from, end): a reader, or, where no reader waits for others, a prefetch or the
+/// store, or where nobody does, who comes within a while.
 bool GroupLoader::is_wanted(const Stream& stream, size_t from, size_t end, bool for_store) {
   const auto patience = std::chrono::steady_clock::now() + kPatience;
   MutexLock lock(mutex_);
   for (;;) {
     if (stopping_) return false;
-    if (std::ranges::any_of(wants_, [&](const Want& want) {
-          return want.stream->id == stream.id && want.span >= from && want.span < end;
-        })) {
+    const auto is_here = [&](const Want& want) { return want.is_of(stream, from, end); };
+    if (std::ranges::any_of(wants_, [&](const Want& want) { return is_here(want) && want.is_readers(); }))
       return true;
-    }
+    if (std::ranges::any_of(wants_, &Want::is_readers)) return false;
+    if (for_store || std::ranges::any_of(wants_, is_here)) return true;
     if (!wants_.empty()) return false;
-    if (for_store) return true;
     if (!changed_.wait_until(mutex_, patience)) return false;
   }
+}
+
+/// The most urgent that spans [from, end) are wanted with, or `least`.
+Priority GroupLoader::urgency_of(const Stream& stream, size_t from, size_t end, Priority least) {
+  MutexLock lock(mutex_);
+  for (const Want& want : wants_)
+    if (want.is_of(stream, from, end)) least = std::min<Priority>(least, *want.urgency);
+  return least;
 }
 
 /// Those who want it by another stream go on with that one's blob.

@@ -28,6 +28,7 @@ struct SpanLoader::Load : FetchQueue::Fetch, std::enable_shared_from_this<Load> 
     span = number;
     stored = stream->spans->stored(number);
     priority = asked_with = urgency;
+    group_urgency = urgency;
   }
 
   const std::shared_ptr<const Stream> stream;
@@ -36,6 +37,7 @@ struct SpanLoader::Load : FetchQueue::Fetch, std::enable_shared_from_this<Load> 
   std::vector<PrefetchDone> prefetch;  // told once the memory of the span can be had again
   bool ahead = false;                  // nobody has asked for it yet
   LoadedAhead loaded_ahead;
+  std::atomic<Priority> group_urgency;  // of all who have waited
   Reservation input_memory;  // of the input, until something is fetched
   std::shared_ptr<Buffer> input;
   std::shared_ptr<Buffer> output;
@@ -116,6 +118,7 @@ void SpanLoader::load(const std::shared_ptr<const Stream>& stream, size_t span, 
 
 void SpanLoader::add_waiter(Load& load, Waiter waiter) {
   if (waiter.priority == Priority::foreground) ++waited_for_;
+  load.group_urgency = std::min<Priority>(load.group_urgency, waiter.priority);
   load.waiters.push_back(std::move(waiter));
 }
 
@@ -290,7 +293,7 @@ void SpanLoader::fetched(const std::shared_ptr<Load>& load, std::optional<Error>
 
 /// Fetched, decoded and verified there.
 void SpanLoader::fetch_group(const std::shared_ptr<Load>& load) {
-  groups_.load(load->stream, load->span, load->output->bytes(),
+  groups_.load(load->stream, load->span, load->output->bytes(), {load, &load->group_urgency},
                [this, load](std::optional<Error> error) { finish(load, std::move(error)); });
 }
 

@@ -27,8 +27,12 @@ class FakeBlob : public RangeReader {
     read_neighbours(std::move(one), priority);
   }
 
-  void read_neighbours(std::vector<RangeRead> neighbours, Priority) override {
+  void read_neighbours(std::vector<RangeRead> neighbours, Priority priority) override {
     ++requests;
+    {
+      MutexLock lock(mutex_);
+      priorities_.push_back(priority);
+    }
     for (RangeRead& each : neighbours) answer(each.range, each.out, std::move(each.done));
   }
 
@@ -57,6 +61,12 @@ class FakeBlob : public RangeReader {
   std::vector<uint64_t> offsets() const {
     MutexLock lock(mutex_);
     return offsets_;
+  }
+
+  /// Of the requests, in their order.
+  std::vector<Priority> priorities() const {
+    MutexLock lock(mutex_);
+    return priorities_;
   }
 
   std::atomic<int> reads{0};
@@ -96,6 +106,7 @@ class FakeBlob : public RangeReader {
   std::vector<std::byte> data_;
   mutable Mutex mutex_;
   std::vector<uint64_t> offsets_ GUARDED_BY(mutex_);
+  std::vector<Priority> priorities_ GUARDED_BY(mutex_);
   std::deque<RangeDone> waiting_ GUARDED_BY(mutex_);
 };
 

@@ -7,6 +7,7 @@
 #include <future>
 #include <optional>
 #include <random>
+#include <span>
 
 #include "index/building.h"
 #include "source/fake_blob.h"
@@ -18,6 +19,7 @@ namespace erofs_oci {
 namespace {
 
 using namespace testing;
+using ::testing::Each;
 using ::testing::HasSubstr;
 
 /// A layer that is one zstd frame.
@@ -91,18 +93,26 @@ class GroupLoaderTest : public ::testing::Test {
                  [promise](SpanResult result) { promise->set_value(std::move(result)); });
     return promise->get_future();
   }
+  void prefetch(const std::shared_ptr<const Stream>& stream, size_t first, size_t end) {
+    for (size_t span = first; span < end; ++span)
+      EXPECT_TRUE(loader_->prefetch(stream, span, [](const std::optional<Error>&) {}));
+  }
   /// Whether it came and is right.
   static bool is_right(const Stream& stream, size_t span, const SpanResult& result) {
     const ByteRange place = stream.spans->output(span);
     return result.span && as_text(result.span->bytes()) == layer().tar.substr(place.offset, place.length);
   }
-  void wait_for_reads() const {
-    while (blob_->waiting() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  void wait_for_reads() const { wait_for_reads(*blob_, 1); }
+  static void wait_for_reads(const FakeBlob& blob, size_t reads) {
+    while (blob.waiting() < reads) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   static void wait_until_kept(const FakeStore& store, size_t spans) {
     for (size_t span = 0; span < spans; ++span)
       while (!store.has(span)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+
+  /// Longer than what is not wanted would take.
+  static void wait_for_nothing() { std::this_thread::sleep_for(std::chrono::milliseconds(300)); }
 
   std::shared_ptr<FakeBlob> blob_ = make_blob();
   std::shared_ptr<FakeStore> store_ = std::make_shared<FakeStore>();
@@ -177,6 +187,77 @@ TEST_F(GroupLoaderTest, AFetchThatFailsFailsOnlyThoseOfItsStream) {
   blob_->release(Error(ErrorKind::unavailable, "away"));
   EXPECT_TRUE(failing.get().error);
   EXPECT_TRUE(is_right(*good, 1, other.get()));
+}
+
+TEST_F(GroupLoaderTest, APrefetchIsLastAndBringsWhatItAsksForByOneFetch) {
+  const auto blob = make_blob(long_layer());
+  const auto stream = make_stream(blob, store_, long_layer());
+  prefetch(stream, 0, 2);
+  wait_until_kept(*store_, 2);
+  wait_for_nothing();
+  EXPECT_FALSE(store_->has(2));
+  EXPECT_LE(blob->bytes, 12 * kMiB);
+  prefetch(stream, 2, 6);
+  wait_until_kept(*store_, 6);
+  EXPECT_EQ(blob->bytes, long_layer().blob.size());
+  EXPECT_THAT(blob->priorities(), Each(Priority::prefetch));
+}
+
+TEST_F(GroupLoaderTest, AReaderOfAnotherGroupGoesBeforeAPrefetch) {
+  const auto blob = make_blob(long_layer());
+  const auto prefetched = make_stream(blob, store_, long_layer());
+  const auto stream = make_stream(blob_);
+  blob->held = true;
+  prefetch(prefetched, 0, 6);
+  wait_for_reads(*blob, 3);
+  std::promise<uint64_t> before;
+  loader_->load(stream, 1, Priority::foreground, [&](const SpanResult&) { before.set_value(blob->bytes); });
+  blob->release();
+  EXPECT_LT(before.get_future().get(), 10 * kMiB) << "it did not wait for the first span only";
+  wait_until_kept(*store_, 6);
+}
+
+TEST_F(GroupLoaderTest, AReaderGoesBeforeWhatAPrefetchAskedForFirst) {
+  const auto blob = make_blob(long_layer());
+  const auto prefetched = make_stream(blob, store_, long_layer());
+  const auto stream = make_stream(blob_);
+  const Layer third(prose(5 * kMiB, 8));
+  const auto busy_blob = make_blob(third);
+  busy_blob->held = true;
+  auto first = start(make_stream(busy_blob, nullptr, third), 0);
+  wait_for_reads(*busy_blob, 1);
+  prefetch(prefetched, 0, 1);
+  auto read = start(stream, 1);
+  blob->held = true;
+  busy_blob->release();
+  EXPECT_EQ(read.wait_for(std::chrono::seconds(30)), std::future_status::ready);
+  blob->release();
+  wait_until_kept(*store_, 1);
+}
+
+TEST_F(GroupLoaderTest, WhatAReaderJoinsIsAsUrgentAsTheReader) {
+  const auto blob = make_blob(long_layer());
+  const auto stream = make_stream(blob, store_, long_layer());
+  blob->held = true;
+  prefetch(stream, 0, 1);
+  wait_for_reads(*blob, 3);
+  auto read = start(stream, 0);
+  blob->release();
+  EXPECT_FALSE(read.get().error);
+  wait_until_kept(*store_, 6);  // as after any read
+  const std::vector<Priority> seen = blob->priorities();
+  EXPECT_THAT(std::span(seen).first(3), Each(Priority::prefetch));
+  EXPECT_EQ(seen[3], Priority::foreground);
+  EXPECT_EQ(seen.back(), Priority::read_ahead) << "nobody waits for it";
+}
+
+TEST_F(GroupLoaderTest, APrefetchMakesUpForWhatItPassesBy) {
+  for (const size_t span : {0, 1}) store_->keep(span, std::make_shared<Buffer>(kMiB));
+  const auto stream = make_stream(make_blob(long_layer()), store_, long_layer());
+  prefetch(stream, 2, 3);
+  wait_until_kept(*store_, 4);
+  wait_for_nothing();
+  EXPECT_FALSE(store_->has(4));
 }
 
 TEST_F(GroupLoaderTest, NoBlobIsReadOnceItHasBeenStopped) {
