@@ -68,9 +68,8 @@ TEST_F(BlobRedirectTest, GoesBackToTheRegistryWhenWhatCameWasWrong) {
   read(*blob, {0, 100});
   EXPECT_EQ(blob_requests().size(), before);
   blob->distrust();
-  read(*blob, {0, 100});
-  read(*blob, {100, 100});
-  EXPECT_EQ(blob_requests().size(), before + 1);
+  EXPECT_EQ(read(*blob, {0, 100}), content_.substr(0, 100));
+  EXPECT_GT(blob_requests().size(), before);
 }
 
 TEST_F(BlobRedirectTest, GoesBackToTheRegistryWhenTheStorageIsAway) {
