@@ -19,7 +19,8 @@ build_package() {
   rm -r "$tree"
 }
 served_by_new() { daemon_is_new "$1" && is_listed tools; }
-all_units=(erofs-ocid.service erofs-ocid.socket erofs-oci-detach.service erofs-oci-reattach.service erofs-oci@tools.service
+all_units=(erofs-ocid.service erofs-ocid.socket erofs-oci-detach.service erofs-oci-reattach.service
+  erofs-oci-reattach.path erofs-oci@tools.service
   srv-auto.mount srv-auto.automount)
 
 use_daemon
@@ -73,6 +74,15 @@ check systemctl start erofs-ocid.service
 reader_goes_on 60
 is_listed tools || die 'status does not name the mount after a stop and a start'
 ok 'stop and start of the daemon'
+
+# As the daemon asks where a connection is lost, which takes a kernel that closes it.
+reattachments() { journalctl --unit erofs-oci-reattach --output cat | grep -c '^Finished' || true; }
+wait_until 20 systemctl is-active --quiet erofs-oci-reattach.path
+before=$(reattachments)
+setpriv --reuid=erofs-oci --regid=erofs-oci --clear-groups bash -c ': >>/run/erofs-ocid/reattach'
+reattached_again() { (($(reattachments) > before)); }
+wait_until 20 reattached_again
+ok 'erofs-oci-reattach.service is started when the daemon asks for it'
 
 sed -i '1s|.*|image = "registry.invalid/none:1"|' /etc/erofs-oci/tools.toml
 check systemctl daemon-reload
