@@ -29,6 +29,14 @@ die() {
   exit 1
 }
 skip() { trap - ERR; echo "$*"; exit 77; }
+# make_etc_and_run_ours: in a mount namespace of the script's own, so that socket and definitions are its own; there are none yet
+make_etc_and_run_ours() {
+  [[ -n ${ISOLATED-} ]] || skip 'needs a mount namespace of its own'
+  mount -t tmpfs -o mode=755 none /run
+  mkdir /run/etc /run/work
+  mount -t overlay -o lowerdir=/etc,upperdir=/run/etc,workdir=/run/work none /etc || skip 'cannot mount over /etc'
+  rm -f /etc/erofs-oci/*
+}
 trap 'die "line $LINENO: $BASH_COMMAND: exit code $?"' ERR
 
 clean_up() {

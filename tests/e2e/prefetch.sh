@@ -5,12 +5,8 @@
 if [[ -z ${ISOLATED-} ]] && unshare --mount true 2>/dev/null; then ISOLATED=1 exec unshare --mount "$0"; fi
 . "$(dirname "$0")/lib.sh"
 needs_fuse
-[[ -n ${ISOLATED-} ]] || skip 'needs a mount namespace of its own' # so that socket and definitions are ours
-mount -t tmpfs -o mode=755 none /run
-mkdir /run/etc /run/work
-mount -t overlay -o lowerdir=/etc,upperdir=/run/etc,workdir=/run/work none /etc || skip 'cannot mount over /etc'
+make_etc_and_run_ours
 mkdir -p /etc/erofs-oci "$T/user" "$T/tree"
-rm -f /etc/erofs-oci/*
 chmod 777 "$T/user"
 install -d -o 65534 -g 65534 /run/erofs-oci
 

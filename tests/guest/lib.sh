@@ -41,7 +41,7 @@ rounds() { local given; given=$(cat /host/work/rounds); echo "${given:-$1}"; }
 # --long has them, alone on the machine; 5000 where a few run beside another guest
 pause_limit() { (($1 >= 100)) && echo "$2" || echo 5000; }
 
-# The scenario is called again after a reboot, with BOOT one higher. Ends it for now.
+# The scenario is called again after a reboot, with BOOT one higher. Ends this boot.
 reboot_guest() { echo "reboot $BOOT"; touch /run/guest-reboot; exit 0; }
 
 # Blocks smaller than a page, which a tarindex has, are known to EROFS from kernel 6.4 on.
