@@ -19,12 +19,19 @@ namespace erofs_oci {
 /// inflated from its start. Thread-safe.
 class WindowChecks {
  public:
+  WindowChecks() = default;
+  ~WindowChecks();
+  WindowChecks(const WindowChecks&) = delete;
+  WindowChecks& operator=(const WindowChecks&) = delete;
+
   /// Compares the end of span `span` with the next window. Bytes that are zero in a window may have been left
   /// out by its writer, since nothing refers to them; whether that is so is seen by check_start() of the next
   /// span. Throws Error corrupt.
   void check_end(const Zinfo& zinfo, size_t span, Bytes out);
   /// The window of `span` as its predecessor ended, where that was seen lately and differs in bytes left out.
-  std::optional<std::vector<std::byte>> take_true_window(size_t span);
+  std::optional<std::vector<std::byte>> true_window(size_t span) const;
+  /// It makes no difference to the span.
+  void drop_true_window(size_t span) const;
   /// Has `span` and the one before refused, the second time: the first may be bytes broken on their way.
   /// Throws Error corrupt.
   [[noreturn]] void refuse(const Zinfo& zinfo, size_t span);
@@ -32,8 +39,10 @@ class WindowChecks {
   std::optional<Error> damage(size_t span) const;
 
  private:
+  class TrueWindows;
+  static TrueWindows& true_windows();
+
   mutable Mutex mutex_;
-  std::map<size_t, std::vector<std::byte>> true_windows_ GUARDED_BY(mutex_);
   std::map<size_t, int> differences_ GUARDED_BY(mutex_);
   std::map<size_t, Error> damaged_ GUARDED_BY(mutex_);
 };

@@ -88,11 +88,12 @@ void ZinfoSpans::decode(size_t span, Bytes stored, MutableBytes out) const {
 
 /// Nothing behind a window's length of output can refer to the window any more (RFC 1951, 3.2.5).
 void ZinfoSpans::check_start(size_t span, Bytes stored, Bytes out) const {
-  const auto window = windows_.take_true_window(span);
+  const auto window = windows_.true_window(span);
   if (!window) return;
   std::vector<std::byte> start(std::min(out.size(), kWindowSize));
   start_inflater(zinfo_, span, *window, stored).read(start);
   if (!std::ranges::equal(start, out.first(start.size()))) windows_.refuse(zinfo_, span);
+  windows_.drop_true_window(span);
 }
 
 uint64_t measure_stream(const Zinfo& zinfo, Bytes stored) {

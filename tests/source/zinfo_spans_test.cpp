@@ -91,9 +91,9 @@ TEST(ZinfoSpans, MeasuresTheStreamFromItsLastSpan) {
 class DamagedWindow : public ::testing::Test {
  protected:
   static constexpr size_t kDamaged = 1;
-  void make(size_t place, char value) {
+  void make(size_t place, char value, size_t count = 1) {
     std::string zinfo = read_text_file(kData + "/layer.zinfo", 64 * kMiB);
-    zinfo[12 + kDamaged * (17 + kWindowSize) + 17 + place] = value;
+    zinfo.replace(12 + kDamaged * (17 + kWindowSize) + 17 + place, count, count, value);
     stream_ = std::make_shared<Stream>(
         std::make_shared<testing::FakeBlob>(
             std::vector<std::byte>(as_bytes(blob_.stored).begin(), as_bytes(blob_.stored).end())),
@@ -120,6 +120,17 @@ TEST_F(DamagedWindow, IsFoundWhenTheSpanBeforeItIsRead) {
   make(kWindowSize - 5, '\x7f');
   EXPECT_THAT(load(kDamaged - 1),
               ::testing::HasSubstr("layer.zinfo: its window of span 1 is not what span 0"));
+  EXPECT_THAT(load(kDamaged), ::testing::HasSubstr("window of span 1"));
+}
+
+TEST_F(DamagedWindow, ThatLeftOutWhatItsSpanRefersToIsFoundWhenThatIsRead) {
+  make(0, '\0', kWindowSize);
+  const auto first = stream_;
+  EXPECT_EQ(load(kDamaged - 1), "loaded") << "nothing need refer to what was left out";
+  make(0, '\0', kWindowSize);  // another's windows
+  EXPECT_EQ(load(kDamaged - 1), "loaded");
+  stream_.reset();
+  stream_ = first;
   EXPECT_THAT(load(kDamaged), ::testing::HasSubstr("window of span 1"));
 }
 
