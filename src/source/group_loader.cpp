@@ -90,9 +90,8 @@ class GroupLoader::Pass : RangeReader {
   uint64_t size_bytes() const override { return stream_->blob->size_bytes(); }
   std::string name() const override { return stream_->blob->name(); }
   void read(ByteRange range, MutableBytes out, Priority, RangeDone done) override {
-    if (!owner_.begin_read()) return done(stopped());
-    const std::unique_ptr<GroupLoader, void (*)(GroupLoader*)> reading(
-        &owner_, [](GroupLoader* owner) { owner->end_read(); });
+    const Gate::Pass pass(owner_.reading_);
+    if (!pass) return done(stopped());
     stream_->blob->read(range, out, urgency(), std::move(done));
   }
   /// Of what is decoded from now on. To go on for the store is to read ahead.
@@ -208,8 +207,8 @@ void GroupLoader::stop() {
     stopping_ = true;
     left.swap(wants_);
     changed_.notify_all();
-    while (reading_) changed_.wait(mutex_);
   }
+  reading_.close();
   for (const Want& want : left) want.done(stopped());
 }
 
@@ -231,19 +230,6 @@ void GroupLoader::run() {
   while (auto stream = next_group(group)) {
     if (!find_kept(stream, group)) Pass(*this, std::move(stream), group).run();
   }
-}
-
-/// False once it is stopping; else a blob may be read until end_read(), and stop() waits for that.
-bool GroupLoader::begin_read() {
-  MutexLock lock(mutex_);
-  if (stopping_) return false;
-  return reading_ = true;
-}
-
-void GroupLoader::end_read() {
-  MutexLock lock(mutex_);
-  reading_ = false;
-  changed_.notify_all();
 }
 
 /// Waits until one is wanted; null at the end.

@@ -8,6 +8,7 @@
 #include <optional>
 #include <thread>
 
+#include "base/gate.h"
 #include "base/mutex.h"
 #include "source/buffer.h"
 #include "source/stream.h"
@@ -63,8 +64,6 @@ class GroupLoader {
   class SpareSpans;
 
   void run();
-  bool begin_read();
-  void end_read();
   std::shared_ptr<const Stream> next_group(SpanGroup& group);
   bool find_kept(const std::shared_ptr<const Stream>& stream, SpanGroup group);
   std::optional<Want> take(const Stream& stream, size_t first, size_t end);
@@ -73,10 +72,10 @@ class GroupLoader {
   void fail_group(const std::shared_ptr<const Stream>& stream, SpanGroup group, const Error& error);
 
   const std::shared_ptr<SpareSpans> spare_;  // shared with spans that are being stored
+  Gate reading_;  // within it a blob is read
   Mutex mutex_;
   CondVar changed_;
   bool stopping_ GUARDED_BY(mutex_) = false;
-  bool reading_ GUARDED_BY(mutex_) = false;  // the pass is within a call of its blob's read()
   std::list<Want> wants_ GUARDED_BY(mutex_);  // the most urgent, then the first, is served; memory bounds them
   std::jthread thread_;
 };

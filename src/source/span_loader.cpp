@@ -75,7 +75,7 @@ SpanLoader::~SpanLoader() {
 }
 
 void SpanLoader::stop() {
-  stopping_ = true;
+  fetching_.close();
   groups_.stop();
 }
 
@@ -143,7 +143,7 @@ bool SpanLoader::may_load_ahead(SpanKey key, uint64_t bytes) {
 }
 
 void SpanLoader::load_ahead(const std::shared_ptr<const Stream>& stream, size_t span, LoadedAhead loaded) {
-  if (stopping_ || stream->spans->damage(span)) return;
+  if (stream->spans->damage(span)) return;
   // A group is decoded as far as it is wanted, or all of it: that is ahead enough.
   if (stream->spans->group(span).count > 1 && !(stream->store && stream->store->has(span))) return;
   const SpanKey key{stream->id, span};
@@ -229,10 +229,7 @@ void SpanLoader::load_kept(const std::shared_ptr<Load>& load) {
 
 void SpanLoader::fetch(const std::shared_ptr<Load>& load) {
   ++load->fetches;
-  if (load->in_group()) {
-    if (stopping_) return finish(load, Error(ErrorKind::unavailable, ECANCELED, "the daemon is stopping"));
-    return fetch_group(load);
-  }
+  if (load->in_group()) return fetch_group(load);
   try {
     if (!load->direct() && !load->input) load->input = memory_.allocate(std::move(load->input_memory));
   } catch (const Error& error) {
@@ -264,7 +261,8 @@ void SpanLoader::send_fetches() {
 }
 
 void SpanLoader::fetch_neighbours(const std::vector<std::shared_ptr<Load>>& loads, Priority priority) {
-  if (stopping_) {
+  const Gate::Pass pass(fetching_);
+  if (!pass) {
     for (const auto& load : loads)
       finish(load, Error(ErrorKind::unavailable, ECANCELED, "the daemon is stopping"));
     return;

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/gate.h"
 #include "base/mutex.h"
 #include "source/fetch_queue.h"
 #include "source/group_loader.h"
@@ -49,7 +50,8 @@ class SpanLoader {
   /// Waits for the loads under way, and until all who wait for them have been told.
   ~SpanLoader();
 
-  /// Starts no more fetches: loads that still wait for memory, and new ones, fail.
+  /// Starts no more fetches: loads that still wait for memory, and new ones, fail. Once this has returned, no call of a
+  /// blob is under way.
   void stop();
 
   /// The span, where memory holds it.
@@ -105,7 +107,7 @@ class SpanLoader {
   WorkerPool& workers_;
   SpanDecoder decoder_;
   GroupLoader groups_;
-  std::atomic<bool> stopping_{false};
+  Gate fetching_;  // within it blobs are read
   Mutex mutex_;
   CondVar load_finished_;
   std::atomic<size_t> waited_for_{0};         // waiters of foreground priority

@@ -80,6 +80,36 @@ TEST_F(SpanLoaderTest, AStopFailsWhatWaitsInARunAndWhatComesAfterIt) {
   }
 }
 
+/// A blob whose reads last until they are let go.
+class SlowBlob : public FakeBlob {
+ public:
+  using FakeBlob::FakeBlob;
+  void read_neighbours(std::vector<RangeRead> neighbours, Priority priority) override {
+    begun_.set_value();
+    go_on_.get_future().wait();
+    FakeBlob::read_neighbours(std::move(neighbours), priority);
+  }
+  void wait_until_read() { begun_.get_future().wait(); }
+  void let_go() { go_on_.set_value(); }
+
+ private:
+  std::promise<void> begun_;
+  std::promise<void> go_on_;
+};
+
+TEST_F(SpanLoaderTest, NoBlobIsReadOnceItHasBeenStopped) {
+  const auto slow = std::make_shared<SlowBlob>(data_);
+  auto reader = std::async(std::launch::async, [&] { return start(stream(slow, content_), 0).get(); });
+  slow->wait_until_read();
+  auto stopped = std::async(std::launch::async, [&] { loader_.stop(); });
+  EXPECT_EQ(stopped.wait_for(std::chrono::milliseconds(20)), std::future_status::timeout);
+  slow->let_go();
+  stopped.get();
+  expect_data(reader.get(), 0);
+  EXPECT_TRUE(start(stream(blob_, content_), 1).get().error);
+  EXPECT_EQ(blob_->reads, 0);
+}
+
 TEST_F(SpanLoaderTest, WhatTheStoreLostIsFetched) {
   const auto of = stream(blob_, content_);
   expect_data(start(of, 0).get(), 0);
