@@ -66,18 +66,21 @@ BuiltLayer::BuiltLayer(fs::path folder, std::shared_ptr<Room> room)
   }
 }
 
+/// One warning a build.
 void BuiltLayer::stop(const char* doing, const Error& error) {
-  logf(LogLevel::warning, "{}: {}; going on without", doing, error.what());
+  if (!room_->failed.exchange(true)) logf(LogLevel::warning, "{}: {}; going on without", doing, error.what());
   is_taking_ = false;
   data_.reset();
 }
 
+bool BuiltLayer::take_room(size_t bytes) {
+  const auto size = static_cast<int64_t>(bytes);
+  return !room_->failed && room_->bytes.fetch_sub(size) >= size;
+}
+
 void BuiltLayer::output(Bytes bytes) {
+  is_taking_ = is_taking_ && take_room(bytes.size());
   if (!is_taking_) return;
-  if (room_->fetch_sub(static_cast<int64_t>(bytes.size())) < static_cast<int64_t>(bytes.size())) {
-    is_taking_ = false;
-    return;
-  }
   try {
     pwrite_all(data_.get(), size_, bytes, folder_.native());
   } catch (const Error& error) {
@@ -115,8 +118,8 @@ void BuiltLayer::finish(const LayerScan& scan, const Digest& spans_part) {
 }
 
 LayerSinks built_layers(const CacheFill& fill) {
-  return [folder = fill.folder, room = std::make_shared<BuiltLayer::Room>(static_cast<int64_t>(fill.room))](
-             const Digest& layer) -> std::unique_ptr<LayerSink> {
+  const auto room = std::make_shared<BuiltLayer::Room>(static_cast<int64_t>(fill.room));
+  return [folder = fill.folder, room](const Digest& layer) -> std::unique_ptr<LayerSink> {
     if (has_whole(folder, layer)) return nullptr;
     return std::make_unique<BuiltLayer>(folder, room);
   };

@@ -30,8 +30,11 @@ struct CacheFill {
 /// short, it takes what fits.
 class BuiltLayer : public LayerSink {
  public:
-  /// What is left for all layers of a build, in bytes.
-  using Room = std::atomic<int64_t>;
+  /// What is left for all layers of a build.
+  struct Room {
+    std::atomic<int64_t> bytes;
+    std::atomic<bool> failed = false;  ///< the disk: nothing more is taken, and that was told
+  };
 
   /// `room` is shared with the other layers.
   BuiltLayer(std::filesystem::path folder, std::shared_ptr<Room> room);
@@ -41,6 +44,7 @@ class BuiltLayer : public LayerSink {
   void finish(const LayerScan& scan, const Digest& spans_part) override;
 
  private:
+  bool take_room(size_t bytes);
   void stop(const char* doing, const Error& error);
 
   const std::filesystem::path folder_;

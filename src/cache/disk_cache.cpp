@@ -278,18 +278,30 @@ uint64_t DiskCache::free_bytes() const {
 
 bool DiskCache::make_room(uint64_t bytes) {
   if (bytes <= free_bytes()) return true;
-  evict(bytes + options_.limit_bytes / 32);  // many at once: each time costs a sync
+  const uint64_t wanted = bytes + options_.limit_bytes / 32;  // many at once: each time costs a sync
+  evict(wanted);
   measure();
-  if (bytes <= free_bytes()) {
-    told_pinned_ = false;
-    return true;
+  if (bytes > free_bytes() && has_unsynced()) {  // which cannot be evicted
+    wait_until_synced();
+    evict(wanted);
+    measure();
   }
-  if (!std::exchange(told_pinned_, true)) {
-    logf(LogLevel::warning,
-         "the cache: cache_limit ({}) is used up by layers that are pinned; going on without caching",
-         human_size(options_.limit_bytes));
-  }
+  if (bytes <= free_bytes()) return true;
+  tell_used_up();
   return false;
+}
+
+/// Once, until pins or builds change.
+void DiskCache::tell_used_up() {
+  if (std::exchange(told_used_up_, true)) return;
+  uint64_t pinned = 0;
+  for (const auto& layer : layers()) {
+    if (is_pinned(*layer)) pinned += layer->bytes_on_disk();
+  }
+  logf(LogLevel::warning,
+       "the cache: no room in cache_limit ({}), of which {} are pinned and {} kept for indexes being built; "
+       "going on without caching",
+       human_size(options_.limit_bytes), human_size(pinned), human_size(lent_));
 }
 
 void DiskCache::evict(uint64_t bytes) {
@@ -375,6 +387,7 @@ CacheFill DiskCache::begin_build(uint64_t bytes) {
     }
     fill.room = std::min(bytes, free_bytes());
     lent_ += fill.room;
+    told_used_up_ = false;
   });
   return fill;
 }
@@ -383,6 +396,7 @@ void DiskCache::end_build(const CacheFill& fill) {
   if (fill.room == 0) return;
   on_writer([&] {
     lent_ -= fill.room;
+    told_used_up_ = false;
     std::vector<fs::path> found;
     for (const fs::directory_entry& entry : fs::directory_iterator(options_.folder)) {
       const std::string name = entry.path().filename();
@@ -458,7 +472,7 @@ bool DiskCache::wait_for_sync(uint64_t& wanted) {
   while (!due() && unsynced_ == 0 && sync_changed_.wait_until(sync_mutex_, idle_until)) continue;
   const auto until = Clock::now() + options_.sync_period;
   while (!due() && unsynced_ != 0 && sync_changed_.wait_until(sync_mutex_, until)) continue;
-  unsynced_ = 0;
+  syncing_ = std::exchange(unsynced_, 0) != 0;
   wanted = sync_wanted_;
   return !sync_stopping_;
 }
@@ -470,6 +484,7 @@ void DiskCache::sync_loop() {
     sync_all();
     MutexLock lock(sync_mutex_);
     sync_done_ = wanted;
+    syncing_ = false;
     sync_changed_.notify_all();
   }
 }
@@ -493,9 +508,19 @@ void DiskCache::sync_all() {
   if (any_lost) queue_->push([this] { give_back_lost(); });
 }
 
+bool DiskCache::has_unsynced() {
+  MutexLock lock(sync_mutex_);
+  return unsynced_ != 0 || syncing_;
+}
+
 void DiskCache::flush() {
   if (!writes()) return;
   on_writer([] {});
+  wait_until_synced();
+}
+
+/// What has been written by now.
+void DiskCache::wait_until_synced() {
   MutexLock lock(sync_mutex_);
   const uint64_t mine = ++sync_wanted_;
   sync_changed_.notify_all();

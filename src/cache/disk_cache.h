@@ -115,6 +115,7 @@ class DiskCache {
   uint64_t free_bytes() const;
   void write(CachedLayer& layer, size_t span, Bytes bytes);
   bool make_room(uint64_t bytes);
+  void tell_used_up();
   void evict(uint64_t bytes);
   bool drop_unused(const std::string& name);
   void give_back_lost();
@@ -126,6 +127,8 @@ class DiskCache {
   void sync_loop();
   bool wait_for_sync(uint64_t& wanted);
   void sync_all();
+  bool has_unsynced();
+  void wait_until_synced();
   void load_pins();
   void save_pins();
 
@@ -140,7 +143,7 @@ class DiskCache {
   Clock::time_point paused_until_ GUARDED_BY(mutex_);
   bool told_failure_ GUARDED_BY(mutex_) = false;
   std::atomic<bool> written_since_failure_{false};
-  bool told_pinned_ = false;       // of the writer's thread
+  bool told_used_up_ = false;      // of the writer's thread
   std::atomic<uint64_t> used_{0};  // bytes on disk, as last measured, and written since
   uint64_t lent_ = 0;              // to builds under way; of the writer's thread
 
@@ -148,6 +151,7 @@ class DiskCache {
   CondVar sync_changed_;
   bool sync_stopping_ GUARDED_BY(sync_mutex_) = false;
   uint64_t unsynced_ GUARDED_BY(sync_mutex_) = 0;  // bytes
+  bool syncing_ GUARDED_BY(sync_mutex_) = false;   // such bytes
   uint64_t sync_wanted_ GUARDED_BY(sync_mutex_) = 0;
   uint64_t sync_done_ GUARDED_BY(sync_mutex_) = 0;
   std::jthread syncer_;

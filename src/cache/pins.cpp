@@ -55,6 +55,7 @@ void DiskCache::pin(const std::string& mount, const Layers& layers) {
         pins_[mount] = names;
       }
     }
+    told_used_up_ = false;
     save_pins();
   });
 }
@@ -66,6 +67,7 @@ void DiskCache::keep_pins(const std::set<std::string>& mounts) {
       MutexLock lock(mutex_);
       if (std::erase_if(pins_, [&](const auto& pin) { return !mounts.contains(pin.first); }) == 0) return;
     }
+    told_used_up_ = false;
     save_pins();
   });
 }

@@ -109,6 +109,21 @@ TEST_F(BuiltLayers, HaveAsMuchAsThereIsRoom) {
   EXPECT_EQ(loaded(*layer(1), 1), 5u);
 }
 
+TEST_F(BuiltLayers, AreGivenUpWithOneWarningWhereTheDiskIsFull) {
+  on_a_small_disk([this] {
+    const CacheFill fill = cache_->begin_build(4 * spans_.stream_size());
+    const LayerSinks sinks = built_layers(fill);
+    for (int number = 1; number < 4; ++number) {
+      const auto sink = sinks(key_of(number).layer);
+      push(*sink, number);
+      sink->finish(scan_of(number), sha256(as_bytes("table")));
+    }
+    cache_->end_build(fill);
+    return std::ranges::count(log(), '\n') == 1 && log().find("going on without") != std::string::npos &&
+           left_behind().empty();
+  });
+}
+
 TEST_F(BuiltLayers, EvictWhatWasUsedLeastRecentlyButHalfOfTheLimitAtMost) {
   const uint64_t limit = 3 * spans_.stream_size();
   reopen(limit);

@@ -4,8 +4,12 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
 
 #include <filesystem>
+#include <functional>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -45,6 +49,13 @@ inline SpanRef content_of(int layer, size_t span) {
 
 inline LayerKey key_of(int layer) {
   return LayerKey::of_index(sha256(as_bytes("layer " + std::to_string(layer))), sha256(as_bytes("table")));
+}
+
+/// In a child: a file system of `size`, in a mount namespace of its own.
+inline bool mount_small(const std::filesystem::path& folder, const char* size) {
+  std::filesystem::create_directories(folder);
+  return ::unshare(CLONE_NEWNS) == 0 && ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+         ::mount("small", folder.c_str(), "tmpfs", 0, size) == 0;
 }
 
 /// A cache in a folder of the test's own, and what it logs.
@@ -102,6 +113,24 @@ class CacheFixture : public ::testing::Test {
   std::string log() {
     MutexLock lock(log_mutex_);
     return log_;
+  }
+  /// Runs `body` in a child that has 1 MiB for the cache; it returns whether all was right.
+  void on_a_small_disk(const std::function<bool()>& body) {
+    cache_.reset();
+    const pid_t child = ::fork();
+    if (child == 0) {
+      if (!mount_small(folder_ / "cache", "size=1m")) ::_exit(77);
+      DiskCacheOptions small = options();
+      small.pause_when_full = std::chrono::milliseconds(50);
+      cache_ = std::make_unique<DiskCache>(small);
+      const bool right = body();
+      if (!right) fprintf(stderr, "%s", log().c_str());
+      ::_exit(right && !HasFailure() ? 0 : 1);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) GTEST_SKIP() << "needs root";
+    EXPECT_EQ(status, 0);
   }
 
   Mutex log_mutex_;

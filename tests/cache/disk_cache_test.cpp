@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache/disk_cache.h"
 
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/wait.h>
-
 #include <random>
 #include <thread>
 
@@ -20,6 +16,7 @@ using testing::CacheFixture;
 using testing::content_of;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::MatchesRegex;
 using testing::key_of;
 using testing::OddSpans;
 using ::testing::SizeIs;
@@ -212,6 +209,28 @@ TEST_F(DiskCacheTest, WhatIsPinnedStays) {
   EXPECT_LT(loaded(*layer(1), 1), 12u);
 }
 
+TEST_F(DiskCacheTest, SaysOnceWhatTakesTheRoom) {
+  reopen(kMiB);
+  fill(*layer(1), 1);
+  cache_->pin("tools", {layer(1)});
+  fill(*layer(2), 2);
+  fill(*layer(3), 3);
+  EXPECT_THAT(log(), MatchesRegex("the cache: no room in cache_limit .1.0 MiB., of which [0-9.]+ KiB are pinned and 0 "
+                                  "B kept for indexes being built; going on without caching\n"));
+  cache_->pin("other", {layer(1)});
+  fill(*layer(4), 4);
+  EXPECT_EQ(std::ranges::count(log(), '\n'), 2) << "pins have changed";
+}
+
+TEST_F(DiskCacheTest, WhatWasJustWrittenIsSyncedWhereItIsInTheWay) {
+  reopen(4 * OddSpans::kLength);
+  for (int number = 1; number < 5; ++number) {
+    fill(*layer(number), number);
+    EXPECT_TRUE(loads(*layer(number), number, 11)) << number;
+  }
+  EXPECT_EQ(log(), "");
+}
+
 TEST_F(DiskCacheTest, PinsWithoutAMountGo) {
   cache_->pin("tools", {layer(1)});
   cache_->keep_pins({"tools"});
@@ -289,21 +308,8 @@ TEST_F(DiskCacheTest, ADroppedSpanDoesNotComeBack) {
   EXPECT_EQ(loaded(*layer(1), 1), 11u);
 }
 
-/// In a child: a file system of `size`, in a mount namespace of its own.
-bool mount_small(const std::filesystem::path& folder, const char* size) {
-  std::filesystem::create_directories(folder);
-  return ::unshare(CLONE_NEWNS) == 0 && ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-         ::mount("small", folder.c_str(), "tmpfs", 0, size) == 0;
-}
-
 TEST_F(DiskCacheTest, GoesOnWithoutCachingWhereTheDiskIsFull) {
-  cache_.reset();
-  const pid_t child = ::fork();
-  if (child == 0) {
-    if (!mount_small(folder_ / "cache", "size=1m")) ::_exit(77);
-    DiskCacheOptions small = options();
-    small.pause_when_full = std::chrono::milliseconds(50);
-    cache_ = std::make_unique<DiskCache>(small);
+  on_a_small_disk([this] {
     const auto one = layer(1);
     fill(*one, 1);
     fill(*one, 1);
@@ -314,14 +320,8 @@ TEST_F(DiskCacheTest, GoesOnWithoutCachingWhereTheDiskIsFull) {
     ::usleep(100'000);
     one->keep(11, content_of(1, 11));
     cache_->flush();
-    right = right && loads(*one, 1, 11) && log().find("can be written again") != std::string::npos;
-    if (!right) fprintf(stderr, "%s", log().c_str());
-    ::_exit(right && !HasFailure() ? 0 : 1);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 77) GTEST_SKIP() << "needs root";
-  EXPECT_EQ(status, 0);
+    return right && loads(*one, 1, 11) && log().find("can be written again") != std::string::npos;
+  });
 }
 
 }  // namespace
