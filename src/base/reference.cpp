@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "registry/reference.h"
+#include "base/reference.h"
 
 #include <algorithm>
 
 #include "base/error.h"
 #include "base/text.h"
 
-namespace erofs_oci::registry {
+namespace erofs_oci {
 namespace {
 
 constexpr std::string_view kDefaultHost = "docker.io";
@@ -119,7 +119,9 @@ std::optional<std::string> split_tag(std::string_view& text) {
   return tag;
 }
 
-Reference parse_parts(std::string_view text) {
+}  // namespace
+
+Reference Reference::parse(std::string_view text) {
   Reference reference;
   reference.digest = split_digest(text);
   const auto tag = split_tag(text);
@@ -134,8 +136,6 @@ Reference parse_parts(std::string_view text) {
     reference.path = text;
   }
   if (reference.host == "index.docker.io") reference.host = kDefaultHost;
-  if (reference.host == kDefaultHost && reference.path.find('/') == std::string::npos)
-    reference.path.insert(0, "library/");
   if (!is_host(reference.host)) {
     throw make_error(ErrorKind::invalid, "\"{}\" is no host name or address", printable(reference.host));
   }
@@ -145,17 +145,12 @@ Reference parse_parts(std::string_view text) {
         "\"{}\" is no repository: lower-case letters and digits, separated by '/', '.', '_' or '-'",
         printable(reference.path));
   }
+  if (reference.host == kDefaultHost && reference.path.find('/') == std::string::npos)
+    reference.path.insert(0, "library/");
   if (reference.repository().size() > kLongestPath) {
     throw make_error(ErrorKind::invalid, "the name is longer than {} characters", kLongestPath);
   }
   return reference;
-}
-
-}  // namespace
-
-Reference Reference::parse(std::string_view text) {
-  return with_context(fmt::format("image reference \"{}\"", printable(text)),
-                      [&] { return parse_parts(text); });
 }
 
 std::string Reference::selector() const {
@@ -169,4 +164,4 @@ std::string to_string(const Reference& reference) {
   return text;
 }
 
-}  // namespace erofs_oci::registry
+}  // namespace erofs_oci

@@ -7,7 +7,7 @@
 
 #include "base/digest.h"
 
-namespace erofs_oci::registry {
+namespace erofs_oci {
 
 /// The name of an image: [host[:port]/]path[:tag][@digest] (github.com/distribution/reference, reference.go).
 ///
@@ -19,7 +19,7 @@ struct Reference {
   std::string tag;   ///< beside a digest only a label; "latest" where neither was given, else ""
   std::optional<Digest> digest;
 
-  /// Error invalid for what the grammar does not take, naming the part that is wrong.
+  /// Error invalid for what the grammar does not take, which names the part that is wrong, but not the reference.
   static Reference parse(std::string_view text);
 
   /// "registry.example.com/team/tools"
@@ -33,4 +33,4 @@ struct Reference {
 /// The full form, with host, and tag or digest or both.
 std::string to_string(const Reference& reference);
 
-}  // namespace erofs_oci::registry
+}  // namespace erofs_oci

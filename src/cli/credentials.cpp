@@ -71,7 +71,7 @@ std::optional<registry::Credentials> parse_pair(const std::string& text) {
 }
 
 std::optional<registry::Credentials> read_credentials(const fs::path& path, const UniqueFd& file,
-                                                      const registry::Reference& reference) {
+                                                      const Reference& reference) {
   if (!S_ISREG(stat_fd(file.get(), path.native()).st_mode))
     throw make_error(ErrorKind::invalid, "{}: is not a regular file", path.native());
   const Secret text(read_text(file.get(), kMaxFile, path.native()));
@@ -95,7 +95,7 @@ std::optional<registry::Credentials> read_credentials(const fs::path& path, cons
 std::optional<UniqueFd> find_credentials(const Definition& definition) {
   const ImageSource source = parse_image_source(definition.image);
   if (source.kind != ImageKind::registry) return std::nullopt;
-  const auto reference = registry::Reference::parse(source.location);
+  const auto reference = Reference::parse(source.location);
   if (const auto path = named_file(definition)) {
     const auto credentials = read_credentials(*path, open_file(*path, kHowToOpen), reference);
     if (credentials) return registry::to_memory_file(*credentials);

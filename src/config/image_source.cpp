@@ -5,20 +5,13 @@
 #include <optional>
 #include <utility>
 
-#include "base/digest.h"
 #include "base/error.h"
+#include "base/reference.h"
 
 namespace erofs_oci {
 namespace {
 
-constexpr size_t kMaxReferenceBytes = 512;
-constexpr size_t kMaxTagBytes = 128;
-constexpr std::string_view kLower = "abcdefghijklmnopqrstuvwxyz0123456789";
-constexpr std::string_view kPathCharacters = "abcdefghijklmnopqrstuvwxyz0123456789._-";
-constexpr std::string_view kTagCharacters =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-constexpr std::string_view kHostCharacters =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-:[]";
+constexpr std::string_view kPrefixCharacters = "abcdefghijklmnopqrstuvwxyz0123456789._-";
 
 constexpr std::array<std::pair<std::string_view, ImageKind>, 4> kPrefixes{{
     {"oci:", ImageKind::oci},
@@ -31,55 +24,18 @@ bool consists_of(std::string_view text, std::string_view characters) {
   return !text.empty() && text.find_first_not_of(characters) == std::string_view::npos;
 }
 
-bool is_host(std::string_view text) {
-  return consists_of(text, kHostCharacters) &&
-         (text == "localhost" || text.find_first_of(".:") != std::string_view::npos);
-}
-
-bool is_path_component(std::string_view text) {
-  return consists_of(text, kPathCharacters) && kLower.find(text.front()) != std::string_view::npos &&
-         kLower.find(text.back()) != std::string_view::npos;
-}
-
-bool is_repository(std::string_view text) {
-  const size_t slash = text.find('/');
-  if (slash != std::string_view::npos && is_host(text.substr(0, slash))) text.remove_prefix(slash + 1);
-  for (;;) {
-    const size_t end = text.find('/');
-    if (!is_path_component(text.substr(0, end))) return false;
-    if (end == std::string_view::npos) return true;
-    text.remove_prefix(end + 1);
-  }
-}
-
-bool is_tag(std::string_view text) {
-  return text.size() <= kMaxTagBytes && consists_of(text, kTagCharacters) && text.front() != '.' &&
-         text.front() != '-';
-}
-
 void check_reference(std::string_view text) {
   if (text.find("://") != std::string_view::npos) {
     throw Error(ErrorKind::invalid,
                 "must be a reference without a scheme, such as \"registry.example.com/team/tools:1.4\"");
   }
-  if (const size_t at = text.find('@'); at != std::string_view::npos) {
-    if (!Digest::try_parse(text.substr(at + 1))) {
-      throw Error(ErrorKind::invalid, "must have sha256: and 64 hex digits after its '@'");
-    }
-    text = text.substr(0, at);
-  }
-  const size_t colon = text.rfind(':');
-  std::string_view repository = text;
-  if (colon != std::string_view::npos && text.find('/', colon) == std::string_view::npos) {
-    repository = text.substr(0, colon);
-    if (!is_tag(text.substr(colon + 1)))
-      throw Error(ErrorKind::invalid, "must have a valid tag after its last ':'");
-  }
-  if (text.size() > kMaxReferenceBytes || !is_repository(repository)) {
-    throw Error(ErrorKind::invalid,
-                "must be a reference such as \"registry.example.com/team/tools:1.4\" (repository names are "
-                "lower-case), "
-                "or oci:, oci-archive:, tar: or file: and an absolute path");
+  try {
+    Reference::parse(text);
+  } catch (const Error& error) {
+    throw make_error(ErrorKind::invalid,
+                     "must be a reference such as \"registry.example.com/team/tools:1.4\", or oci:, oci-archive:, tar: or "
+                     "file: and an absolute path: {}",
+                     error.what());
   }
 }
 
@@ -87,7 +43,7 @@ void check_reference(std::string_view text) {
 std::optional<std::string_view> unknown_prefix(std::string_view image) {
   const size_t colon = image.find(":/");
   const bool prefix = colon != std::string_view::npos && image.substr(colon, 3) != "://" &&
-                      consists_of(image.substr(0, colon), kPathCharacters);
+                      consists_of(image.substr(0, colon), kPrefixCharacters);
   return prefix ? std::optional(image.substr(0, colon + 1)) : std::nullopt;
 }
 

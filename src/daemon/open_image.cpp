@@ -100,7 +100,7 @@ std::pair<std::string, std::string> ref_key(const std::string& image,
                                             const std::optional<std::string>& platform) {
   const auto of = platform ? registry::Platform::parse(*platform) : registry::Platform::host();
   const bool in_registry = parse_image_source(image).kind == ImageKind::registry;
-  return {in_registry ? to_string(registry::Reference::parse(image)) : image, to_string(of)};
+  return {in_registry ? to_string(Reference::parse(image)) : image, to_string(of)};
 }
 
 }  // namespace erofs_oci

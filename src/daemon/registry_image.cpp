@@ -40,7 +40,7 @@ registry::RetrySettings reading_settings(const IoSettings& io) {
 RegistryImage::RegistryImage(const OpenInput& input, http::Engine& engine)
     : engine_(engine),
       name_(input.definition.image),
-      reference_(registry::Reference::parse(input.definition.image)),
+      reference_(Reference::parse(input.definition.image)),
       reading_(reading_settings(input.definition.io)),
       platform_(to_string(wanted_platform(input.definition))),
       access_(access_settings(input)) {}
@@ -70,7 +70,7 @@ bool RegistryImage::load(const Digest& digest, Store& store) {
 
 void RegistryImage::ask(const OpenInput& input, Store& store, const StageSink& stage,
                         const LocalKnowledge& local) {
-  registry::Reference exact = reference_;
+  Reference exact = reference_;
   if (input.pinned) exact.digest = input.pinned;
   const std::string key = to_string(exact);
   auto known = store.find_ref(key, platform_);

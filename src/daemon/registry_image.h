@@ -42,7 +42,7 @@ class RegistryImage : public Image {
 
   http::Engine& engine_;
   const std::string name_;
-  const registry::Reference reference_;
+  const Reference reference_;
   const registry::RetrySettings reading_;
   const std::string platform_;
   registry::AccessSettings access_;

@@ -6,9 +6,9 @@
 #include <string>
 #include <string_view>
 
+#include "base/reference.h"
 #include "base/secret.h"
 #include "base/unique_fd.h"
-#include "registry/reference.h"
 
 namespace erofs_oci::registry {
 

@@ -6,12 +6,12 @@
 #include <string>
 #include <vector>
 
+#include "base/reference.h"
 #include "http/engine.h"
 #include "registry/host_client.h"
 #include "registry/hosts.h"
 #include "registry/manifest.h"
 #include "registry/platform.h"
-#include "registry/reference.h"
 
 namespace erofs_oci::registry {
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "registry/reference.h"
+#include "base/reference.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/error.h"
 
-namespace erofs_oci::registry {
+namespace erofs_oci {
 namespace {
 
 const std::string kDigest = "sha256:" + std::string(64, 'a');
@@ -108,9 +108,7 @@ TEST(Reference, SaysWhichPartIsWrong) {
   EXPECT_THAT(message("example.com/Tools:1"), testing::HasSubstr("\"Tools\" is no repository"));
   EXPECT_THAT(message("example.com/tools:-1"), testing::HasSubstr("\"-1\" is no tag"));
   EXPECT_THAT(message("exa_mple.com/tools"), testing::HasSubstr("\"exa_mple.com\" is no host"));
-  EXPECT_THAT(message("example.com/tools:-1"),
-              testing::StartsWith("image reference \"example.com/tools:-1\""));
 }
 
 }  // namespace
-}  // namespace erofs_oci::registry
+}  // namespace erofs_oci

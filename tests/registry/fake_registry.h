@@ -15,7 +15,7 @@
 #include "http/loopback_server.h"
 #include "registry/hosts.h"
 #include "registry/manifest.h"
-#include "registry/reference.h"
+#include "base/reference.h"
 
 namespace erofs_oci::test {
 
@@ -31,8 +31,8 @@ class FakeRegistry {
   LoopbackServer& server() { return server_; }
 
   /// "127.0.0.1:40000/team/tools:TAG"
-  registry::Reference reference(const std::string& tag = "latest") const {
-    return registry::Reference::parse(fmt::format("{}/team/tools:{}", server_.address(), tag));
+  Reference reference(const std::string& tag = "latest") const {
+    return Reference::parse(fmt::format("{}/team/tools:{}", server_.address(), tag));
   }
   /// Settings that reach it, and that give up within a second.
   static registry::AccessSettings settings() {
