@@ -12,30 +12,17 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "cache/checksum.h"
 
 namespace erofs_oci {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// A file name's start: two digests, and what is between.
-constexpr size_t kNameLength = 64 + 1 + 64;
-constexpr uint64_t kMaxSyncBytes = 64 * kMiB;
-/// The times of last use are noted, and files of layers at rest closed, so often.
-constexpr std::chrono::seconds kIdlePeriod{60};
-
 UniqueFd try_lock(const fs::path& path) {
   UniqueFd lock = open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
   if (errno != EWOULDBLOCK) throw errno_error("{}", path.native());
   return UniqueFd();
-}
-
-/// Whether the file is one of a layer's.
-bool is_layer_file(const std::string& name) {
-  return name.size() > kNameLength && name[kNameLength] == '.' &&
-         name.find_first_not_of("0123456789abcdef-") >= kNameLength;
 }
 
 }  // namespace
@@ -81,9 +68,10 @@ void DiskCache::scan() {
   std::set<fs::path> left;
   for (const fs::directory_entry& entry : fs::directory_iterator(options_.folder)) {
     const std::string name = entry.path().filename();
-    if (!is_layer_file(name)) continue;
+    const auto layer = layer_of_file(name);
+    if (!layer) continue;
     if (name.ends_with(".map")) {
-      adopt(options_.folder / name.substr(0, kNameLength));
+      adopt(options_.folder / *layer);
     } else {
       left.insert(entry.path());
     }
@@ -91,7 +79,7 @@ void DiskCache::scan() {
   for (const fs::path& path : left) {  // data without a map, and maps that were not finished
     MutexLock lock(mutex_);
     const std::string name = path.filename();
-    if (!name.ends_with(".data") || !layers_.contains(name.substr(0, kNameLength))) ::unlink(path.c_str());
+    if (!name.ends_with(".data") || !layers_.contains(*layer_of_file(name))) ::unlink(path.c_str());
   }
 }
 
@@ -368,163 +356,6 @@ void DiskCache::succeeded() {
     if (!std::exchange(told_failure_, false)) return;
   }
   logf(LogLevel::notice, "the cache: {} can be written again", options_.folder.native());
-}
-
-// --- what builds of indexes leave ---
-
-CacheFill DiskCache::begin_build(uint64_t bytes) {
-  CacheFill fill{.folder = options_.folder};
-  if (!writes() || is_paused()) return fill;
-  on_writer([&] {
-    const uint64_t least = std::min(bytes, options_.limit_bytes / 2);
-    try {
-      if (free_bytes() < least) {
-        evict(least - free_bytes());
-        measure();
-      }
-    } catch (const Error& error) {
-      return failed(error);
-    }
-    fill.room = std::min(bytes, free_bytes());
-    lent_ += fill.room;
-    told_used_up_ = false;
-  });
-  return fill;
-}
-
-void DiskCache::end_build(const CacheFill& fill) {
-  if (fill.room == 0) return;
-  on_writer([&] {
-    lent_ -= fill.room;
-    told_used_up_ = false;
-    std::vector<fs::path> found;
-    for (const fs::directory_entry& entry : fs::directory_iterator(options_.folder)) {
-      const std::string name = entry.path().filename();
-      if (is_layer_file(name) && name.ends_with(kBuiltMap))
-        found.push_back(options_.folder / name.substr(0, kNameLength));
-    }
-    for (const fs::path& base : found) take_built(base);
-    measure();
-  });
-}
-
-void DiskCache::take_built(const fs::path& base) {
-  const fs::path map_path = base.native() + kBuiltMap;
-  try {
-    LayerMap map = read_map(open_file(map_path, O_RDONLY | O_NOFOLLOW).get(), map_path.native());
-    const auto layer = find(map.key);
-    if (map.key.file_name() == base.filename() && layer && layer->cuts() == map.cuts) {
-      take_missing(*layer, map, base);
-    } else if (map.key.file_name() == base.filename() && !layer) {
-      map = CachedLayer::take_built(base);
-      uint64_t bytes = 0;
-      for (size_t span = 0; span < map.marks.size(); ++span)
-        bytes += map.marks[span] ? map.cuts.span(span).length : 0;
-      auto taken = std::make_shared<CachedLayer>(base, std::move(map), keeper(), /*built=*/true);
-      give_back_unmarked(*taken);  // of a span that the room ended in
-      {
-        MutexLock lock(mutex_);
-        layers_[base.filename()] = std::move(taken);
-      }
-      note_unsynced(bytes);
-    }
-  } catch (const Error& error) {
-    failed(error);
-  }
-  ::unlink(map_path.c_str());
-  ::unlink((base.native() + kBuiltData).c_str());
-}
-
-/// Of a layer that others have read, or indexed, meanwhile.
-void DiskCache::take_missing(CachedLayer& layer, const LayerMap& built, const fs::path& base) {
-  const std::string name = base.native() + kBuiltData;
-  const UniqueFd data = open_file(name, O_RDONLY | O_NOFOLLOW);
-  std::vector<std::byte> bytes;
-  for (size_t span = 0; span < built.marks.size(); ++span) {
-    if (!built.marks[span] || !layer.claim(span)) continue;
-    const ByteRange place = built.cuts.span(span);
-    bytes.resize(place.length);
-    try {
-      pread_exactly(data.get(), place.offset, bytes, name);
-      if (crc64(bytes) != *built.marks[span])
-        throw make_error(ErrorKind::corrupt, "{}: differs from its checksum", name);
-    } catch (const Error&) {
-      layer.abandon(span);
-      throw;
-    }
-    write(layer, span, bytes);
-  }
-}
-
-// --- syncing ---
-
-uint64_t DiskCache::sync_threshold() const {
-  return std::min(kMaxSyncBytes, options_.limit_bytes / 8);
-}
-
-/// Syncing is done a while after the first write, so that it is of many; false at the end.
-bool DiskCache::wait_for_sync(uint64_t& wanted) {
-  MutexLock lock(sync_mutex_);
-  const auto due = [this]() EROFS_OCI_TSA(no_thread_safety_analysis) {
-    return sync_stopping_ || sync_wanted_ != sync_done_ || unsynced_ >= sync_threshold();
-  };
-  const auto idle_until = Clock::now() + kIdlePeriod;
-  while (!due() && unsynced_ == 0 && sync_changed_.wait_until(sync_mutex_, idle_until)) continue;
-  const auto until = Clock::now() + options_.sync_period;
-  while (!due() && unsynced_ != 0 && sync_changed_.wait_until(sync_mutex_, until)) continue;
-  syncing_ = std::exchange(unsynced_, 0) != 0;
-  wanted = sync_wanted_;
-  return !sync_stopping_;
-}
-
-void DiskCache::sync_loop() {
-  for (bool more = true; more;) {
-    uint64_t wanted = 0;
-    more = wait_for_sync(wanted);
-    sync_all();
-    MutexLock lock(sync_mutex_);
-    sync_done_ = wanted;
-    syncing_ = false;
-    sync_changed_.notify_all();
-  }
-}
-
-void DiskCache::sync_all() {
-  const bool is_written = written_since_failure_;
-  bool any = false;
-  bool any_lost = false;
-  for (Layers all = layers(); !all.empty(); all.pop_back()) {
-    CachedLayer& layer = *all.back();
-    try {
-      any = layer.sync() || any;
-    } catch (const Error& error) {
-      failed(error);
-    }
-    any_lost = layer.has_lost() || any_lost;
-    layer.settle(all.back().use_count() > 2);
-  }
-  if (any && is_written && written_since_failure_) succeeded();  // not before it is durable
-  if (any) measure();
-  if (any_lost) queue_->push([this] { give_back_lost(); });
-}
-
-bool DiskCache::has_unsynced() {
-  MutexLock lock(sync_mutex_);
-  return unsynced_ != 0 || syncing_;
-}
-
-void DiskCache::flush() {
-  if (!writes()) return;
-  on_writer([] {});
-  wait_until_synced();
-}
-
-/// What has been written by now.
-void DiskCache::wait_until_synced() {
-  MutexLock lock(sync_mutex_);
-  const uint64_t mine = ++sync_wanted_;
-  sync_changed_.notify_all();
-  while (sync_done_ < mine && !sync_stopping_) sync_changed_.wait(sync_mutex_);
 }
 
 // --- commands ---

@@ -40,6 +40,13 @@ LayerKey LayerKey::of_plain(const Digest& layer, const std::string& origin, uint
   return key_of(TableKind::plain, layer, fmt::format("plain {} {} {}", span_size, stream_size, origin));
 }
 
+std::optional<std::string> layer_of_file(const std::string& name) {
+  constexpr size_t kLength = 64 + 1 + 64;
+  const bool is_layers = name.size() > kLength && name[kLength] == '.' &&
+                         name.find_first_not_of("0123456789abcdef-") == kLength;
+  return is_layers ? std::optional(name.substr(0, kLength)) : std::nullopt;
+}
+
 Digest LayerKey::content() const {
   return sha256(as_bytes(file_name()));
 }

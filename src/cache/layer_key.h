@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -37,5 +38,8 @@ struct LayerKey {
   std::string file_name() const { return layer.hex() + "-" + table.hex(); }
   friend bool operator==(const LayerKey&, const LayerKey&) = default;
 };
+
+/// Of a file's name, what file_name() of its layer is; none where it is no layer's file.
+std::optional<std::string> layer_of_file(const std::string& name);
 
 }  // namespace erofs_oci

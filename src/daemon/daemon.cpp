@@ -121,7 +121,7 @@ std::unique_ptr<DiskCache> open_cache(const DaemonOptions& options, const Daemon
                                                      .queue_bytes = settings.memory_limit / 2,
                                                      .read_only = is_borrowed});
     if (!cache->writes() && !is_borrowed)
-      logf(LogLevel::notice, "the cache: another process writes it; reading only");
+      logf(LogLevel::notice, "the cache: another process writes it; reading only until the next start");
     return cache;
   } catch (const Error& error) {
     logf(is_borrowed ? LogLevel::debug : LogLevel::warning, "the cache: {}; going on without", error.what());
