@@ -442,9 +442,9 @@ bool Mounter::reattach(const std::string& name) {
 bool Mounter::reattach_locked(const MountState& state) {
   DaemonClient daemon(state.control_socket, termination_);
   if (is_served_by(daemon, state)) return false;
-  report_(state.name(), "is handed to a new daemon");
   const OpenReply opened = daemon.open(state.definition, state.image_digest, [](const OpenProgress&) {});
   if (opened.generation == state.generation) return false;  // it has gone on by itself meanwhile
+  report_(state.name(), "is handed to a new daemon");
   if (opened.size_bytes != state.size_bytes || opened.block_size != state.block_size) {
     throw make_error(ErrorKind::corrupt, "its source has {} bytes now, and had {} when it was mounted",
                      opened.size_bytes, state.size_bytes);
