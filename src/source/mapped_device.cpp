@@ -91,13 +91,14 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
                             if (result.error) return self->fail(*result.error, place);
                             const Bytes bytes = result.span->bytes().subspan(part.offset_in_span, part.length);
                             self->done_({0, {{bytes, std::move(result.span)}}, {}});
-                          });
+                          },
+                          part.length);
   }
 
   /// Asks for every span of a piece at once: `arrived` is called with each that came, and its place in the piece; then `next`
-  /// once nothing is under way.
+  /// once nothing is under way. Where it `takes` their bytes, they are not asked for once more.
   template <typename Arrived>
-  void load_piece(const Piece& piece, Next next, const Arrived& arrived) {
+  void load_piece(const Piece& piece, bool takes, Next next, const Arrived& arrived) {
     SpanLoader::Together together(device_->loader_);
     for (ByteRange rest = piece.range; !rest.empty();) {
       const SpanPart part = first_part(*stream(piece).spans, rest);
@@ -113,14 +114,16 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
                                 arrived(part, offset, *result.span);
                               }
                               self->part_finished(next);
-                            });
+                            },
+                            takes ? part.length : 0);
       rest = ByteRange::from_to(rest.offset + part.length, rest.end());
     }
   }
 
   void load_all() {
     for (const Piece& piece : pieces_) {
-      if (is_in_stream(piece)) load_piece(piece, &PendingRead::reply_from_memory, [](const SpanPart&, uint64_t, const Buffer&) {});
+      if (!is_in_stream(piece)) continue;
+      load_piece(piece, /*takes=*/false, &PendingRead::reply_from_memory, [](const SpanPart&, uint64_t, const Buffer&) {});
     }
     part_finished(&PendingRead::reply_from_memory);
   }
@@ -163,9 +166,10 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
     } else if (piece.target == kMetadata) {
       fill_metadata(piece.range, out);
     } else {
-      load_piece(piece, &PendingRead::reply_with_copy, [out](const SpanPart& part, uint64_t offset, const Buffer& span) {
+      const auto copy = [out](const SpanPart& part, uint64_t offset, const Buffer& span) {
         std::memcpy(out.data() + offset, span.bytes().data() + part.offset_in_span, part.length);
-      });
+      };
+      load_piece(piece, /*takes=*/true, &PendingRead::reply_with_copy, copy);
     }
   }
 
@@ -338,7 +342,7 @@ bool MappedDevice::append_spans(const Piece& piece, Payload& payload, AccessReco
   const Stream& stream = *parts_.streams[piece.target];
   for (ByteRange rest = piece.range; !rest.empty();) {
     const SpanPart part = first_part(*stream.spans, rest);
-    SpanRef span = loader_.find(stream, part.span);
+    SpanRef span = loader_.find(stream, part.span, part.length);
     if (!span) return false;
     if (record != nullptr) record->note_hit({piece.target, static_cast<uint32_t>(part.span)});
     payload.push_back({span->bytes().subspan(part.offset_in_span, part.length), span});

@@ -6,19 +6,21 @@
 
 namespace erofs_oci {
 
-SpanRef SpanCache::find(SpanKey key) {
+SpanRef SpanCache::find(SpanKey key, uint64_t taken) {
   const auto found = index_.find(key);
   if (found == index_.end()) return nullptr;
-  mark_asked_for(*found->second);
-  entries_.splice(entries_.begin(), entries_, found->second);
-  return found->second->span;
+  Entry& entry = *found->second;
+  mark_asked_for(entry);
+  entry.taken += taken;
+  entries_.splice(entry.is_done() ? entries_.end() : entries_.begin(), entries_, found->second);
+  return entry.span;
 }
 
-void SpanCache::insert(SpanKey key, SpanRef span, Reason reason) {
-  const bool ahead = reason == Reason::ahead;
-  if (ahead) ahead_bytes_ += span->size();
-  const auto place = reason == Reason::prefetch ? entries_.end() : entries_.begin();
-  index_[key] = entries_.insert(place, {key, std::move(span), ahead});
+void SpanCache::insert(SpanKey key, SpanRef span, Reason reason, uint64_t taken) {
+  Entry entry{key, std::move(span), reason == Reason::ahead, taken};
+  if (entry.ahead) ahead_bytes_ += entry.span->size();
+  const auto place = reason == Reason::prefetch || entry.is_done() ? entries_.end() : entries_.begin();
+  index_[key] = entries_.insert(place, std::move(entry));
 }
 
 SpanRef SpanCache::peek(SpanKey key) const {

@@ -79,18 +79,18 @@ void SpanLoader::stop() {
   groups_.stop();
 }
 
-SpanRef SpanLoader::find(const Stream& stream, size_t span) {
+SpanRef SpanLoader::find(const Stream& stream, size_t span, uint64_t taken) {
   if (stream.spans->damage(span)) return nullptr;
   SpanRef cached;
   {
     MutexLock lock(mutex_);
-    cached = cache_.find({stream.id, span});
+    cached = cache_.find({stream.id, span}, taken);
   }
   return lend(std::move(cached));
 }
 
 void SpanLoader::load(const std::shared_ptr<const Stream>& stream, size_t span, Priority priority,
-                      SpanDone done) {
+                      SpanDone done, uint64_t taken) {
   if (const auto damage = stream->spans->damage(span))
     return done({nullptr, damage->within(stream->blob->name())});
   std::shared_ptr<Load> load;
@@ -98,17 +98,17 @@ void SpanLoader::load(const std::shared_ptr<const Stream>& stream, size_t span, 
   {
     MutexLock lock(mutex_);
     const SpanKey key{stream->id, span};
-    cached = cache_.find(key);
+    cached = cache_.find(key, taken);
     if (!cached) {
       std::shared_ptr<Load>& entry = loads_[key];
       if (entry) {
         end_ahead(*entry);
-        add_waiter(*entry, {stream, priority, std::move(done)});
+        add_waiter(*entry, {stream, priority, std::move(done), taken});
         fetches_.raise(*entry, priority);
         return;
       }
       entry = load = std::make_shared<Load>(stream, span, priority);
-      add_waiter(*load, {stream, priority, std::move(done)});
+      add_waiter(*load, {stream, priority, std::move(done), taken});
       ++unfinished_;
     }
   }
@@ -342,8 +342,10 @@ void SpanLoader::finish(const std::shared_ptr<Load>& load, std::optional<Error> 
                                      : load->ahead    ? ahead
                                                       : SpanCache::Reason::prefetch;
     end_ahead(*load);
+    uint64_t taken = 0;
+    for (const Waiter& waiter : waiters) taken += waiter.taken;
     const bool wanted = !waiters.empty() || uses_.contains(load->stream->id);
-    if (output && wanted) cache_.insert(load->key(), std::move(output), reason);
+    if (output && wanted) cache_.insert(load->key(), std::move(output), reason, taken);
     if (error) next = load_for_others(*load, *error, waiters);
     if (next) {
       loads_[next->key()] = next;

@@ -54,10 +54,10 @@ class SpanLoader {
   /// blob is under way.
   void stop();
 
-  /// The span, where memory holds it.
-  SpanRef find(const Stream& stream, size_t span);
+  /// The span, where memory holds it. `taken` bytes of it are read now: one that has been read from end to end need not be kept.
+  SpanRef find(const Stream& stream, size_t span, uint64_t taken = 0);
   /// The span, from memory or from the blob.
-  void load(const std::shared_ptr<const Stream>& stream, size_t span, Priority priority, SpanDone done);
+  void load(const std::shared_ptr<const Stream>& stream, size_t span, Priority priority, SpanDone done, uint64_t taken = 0);
   /// Sees to it that the span comes into memory, where that costs nobody anything: memory is free for it, and
   /// less than a third of the bound holds what was loaded so and not asked for since.
   void load_ahead(const std::shared_ptr<const Stream>& stream, size_t span, LoadedAhead loaded = {});
@@ -80,6 +80,7 @@ class SpanLoader {
     std::shared_ptr<const Stream> stream;
     Priority priority;
     SpanDone done;
+    uint64_t taken;
   };
 
   static uint64_t memory_for(const Stream& stream, size_t span);

@@ -287,6 +287,24 @@ TEST_F(SpanLoaderTest, WhatWasPrefetchedIsTheFirstToGo) {
   loader.drop(*of);
 }
 
+TEST_F(SpanLoaderTest, WhatHasBeenReadFromEndToEndGoesBeforeWhatWasUsedLessRecently) {
+  MemoryBound memory(2 * kMiB);
+  SpanLoader loader(memory, workers_);
+  const auto of = stream(blob_, content_);
+  loader.use(*of);
+  const auto read = [&](size_t span, uint64_t bytes) {
+    loader.load(of, span, Priority::foreground, [](const SpanResult&) {}, bytes);
+  };
+  read(0, kMiB / 2);
+  read(1, kMiB / 2);
+  read(1, kMiB / 2);
+  read(2, 1);
+  EXPECT_TRUE(loader.find(*of, 0));
+  EXPECT_FALSE(loader.find(*of, 1));
+  EXPECT_TRUE(loader.find(*of, 2));
+  loader.drop(*of);
+}
+
 TEST_F(SpanLoaderTest, PrefetchDoesNotWaitForMemory) {
   MemoryBound memory(kMiB);
   SpanLoader loader(memory, workers_);
