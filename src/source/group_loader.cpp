@@ -35,15 +35,26 @@ class GroupLoader::SpareSpans : public std::enable_shared_from_this<SpareSpans> 
       while (taken_ == kSpansToStore) returned_.wait(mutex_);
       ++taken_;
     }
-    return {new Buffer(size), [self = shared_from_this()](Buffer* used) {
+    std::unique_ptr<Buffer> buffer;
+    try {
+      buffer = std::make_unique<Buffer>(size);
+    } catch (...) {
+      give_back();
+      throw;
+    }
+    return {buffer.release(), [self = shared_from_this()](Buffer* used) {
               delete used;
-              MutexLock lock(self->mutex_);
-              --self->taken_;
-              self->returned_.notify_one();
+              self->give_back();
             }};
   }
 
  private:
+  void give_back() {
+    MutexLock lock(mutex_);
+    --taken_;
+    returned_.notify_one();
+  }
+
   Mutex mutex_;
   CondVar returned_;
   size_t taken_ GUARDED_BY(mutex_) = 0;
@@ -61,8 +72,9 @@ class GroupLoader::Pass : RangeReader {
       try {
         return run_once();
       } catch (const Error& error) {
-        if (error.kind() == ErrorKind::corrupt && fetches < kFetchesOfCorruptData) continue;
-        return fail(error);
+        if (error.kind() != ErrorKind::corrupt || fetches == kFetchesOfCorruptData) return fail(error);
+        if (want_) owner_.put_back(*std::exchange(want_, std::nullopt));
+        stream_->blob->distrust();
       } catch (const std::bad_alloc&) {
         return fail(Error(ErrorKind::system, ENOMEM, "no memory to decompress a layer that is one piece"));
       }
@@ -106,12 +118,12 @@ class GroupLoader::Pass : RangeReader {
     filled_ = 0;
     length_ = spans_.output(span).length;
     to_store_.reset();
-    if (!want_) want_ = owner_.take(*stream_, span, span + 1);  // one may be left of a fetch that was corrupt
+    want_ = owner_.take(*stream_, span, span + 1);
     if (!want_ && stream_->store && !stream_->store->has(span)) to_store_ = spare_span();
   }
 
   MutableBytes target() {
-    if (want_ && want_->span == span_) return want_->out;
+    if (want_) return want_->out;
     return to_store_ ? to_store_->bytes() : MutableBytes();
   }
 
@@ -254,8 +266,7 @@ bool GroupLoader::find_kept(const std::shared_ptr<const Stream>& stream, SpanGro
       want->done(std::nullopt);
       any = true;
     } else {
-      MutexLock lock(mutex_);
-      wants_.push_front(*std::move(want));
+      put_back(*std::move(want));
     }
   }
   return any;
@@ -270,6 +281,18 @@ std::optional<GroupLoader::Want> GroupLoader::take(const Stream& stream, size_t 
   std::optional<Want> want(std::move(*found));
   wants_.erase(found);
   return want;
+}
+
+/// It is the first to be served once more; after a stop it fails.
+void GroupLoader::put_back(Want want) {
+  {
+    MutexLock lock(mutex_);
+    if (!stopping_) {
+      wants_.push_front(std::move(want));
+      return;
+    }
+  }
+  want.done(stopped());
 }
 
 /// Whether somebody needs spans [from, end): a reader, or, where no reader waits for others, a prefetch or the

@@ -67,6 +67,7 @@ class GroupLoader {
   std::shared_ptr<const Stream> next_group(SpanGroup& group);
   bool find_kept(const std::shared_ptr<const Stream>& stream, SpanGroup group);
   std::optional<Want> take(const Stream& stream, size_t first, size_t end);
+  void put_back(Want want);
   bool is_wanted(const Stream& stream, size_t from, size_t end, bool for_store);
   Priority urgency_of(const Stream& stream, size_t from, size_t end, Priority least);
   void fail_group(const std::shared_ptr<const Stream>& stream, SpanGroup group, const Error& error);

@@ -75,6 +75,7 @@ class FakeBlob : public RangeReader {
   std::atomic<int> failures{0};
   std::atomic<int> altered{0};
   std::atomic<int> distrusted{0};
+  std::atomic<uint64_t> flip_at{UINT64_MAX};  ///< of the next read of this byte one bit is another
   std::atomic<bool> held{false};
 
  private:
@@ -94,6 +95,8 @@ class FakeBlob : public RangeReader {
       --altered;
       std::ranges::fill(out, std::byte{0xff});
     }
+    if (uint64_t at = flip_at; at >= range.offset && at < range.end() && flip_at.compare_exchange_strong(at, UINT64_MAX))
+      out[at - range.offset] ^= std::byte{1};
     if (!hold(done)) done(std::nullopt);
   }
 

@@ -98,9 +98,9 @@ class GroupLoaderTest : public ::testing::Test {
       EXPECT_TRUE(loader_->prefetch(stream, span, [](const std::optional<Error>&) {}));
   }
   /// Whether it came and is right.
-  static bool is_right(const Stream& stream, size_t span, const SpanResult& result) {
+  static bool is_right(const Stream& stream, size_t span, const SpanResult& result, const Layer& of = layer()) {
     const ByteRange place = stream.spans->output(span);
-    return result.span && as_text(result.span->bytes()) == layer().tar.substr(place.offset, place.length);
+    return result.span && as_text(result.span->bytes()) == of.tar.substr(place.offset, place.length);
   }
   void wait_for_reads() const { wait_for_reads(*blob_, 1); }
   static void wait_for_reads(const FakeBlob& blob, size_t reads) {
@@ -174,6 +174,34 @@ TEST_F(GroupLoaderTest, CorruptBytesAreFetchedOnceMore) {
   ASSERT_TRUE(failed.error);
   EXPECT_EQ(failed.error->kind(), ErrorKind::corrupt);
   EXPECT_THAT(failed.error->what(), HasSubstr("fake blob"));
+}
+
+/// Of random bytes, which are stored as they are, so that only the digest of the span tells.
+TEST_F(GroupLoaderTest, ALateByteThatIsWrongIsFetchedOnceMoreByAnotherWay) {
+  const auto blob = make_blob(long_layer());
+  for (const auto& store : {std::shared_ptr<FakeStore>(), store_}) {
+    blob->flip_at = long_layer().blob.size() / 2;
+    blob->distrusted = 0;
+    const auto stream = make_stream(blob, store, long_layer());
+    EXPECT_TRUE(is_right(*stream, 2, start(stream, 2).get(), long_layer()));
+    EXPECT_EQ(blob->distrusted, 1);
+    EXPECT_EQ(blob->flip_at, UINT64_MAX);
+    loader_->drop(*stream);
+  }
+}
+
+TEST_F(GroupLoaderTest, AReaderOfAWrongByteIsToldAfterThoseWhoCameMeanwhile) {
+  const auto blob = make_blob(long_layer());
+  const auto stream = make_stream(blob, store_, long_layer());
+  const auto other = make_stream(blob_, store_);
+  blob->flip_at = long_layer().blob.size() / 2;
+  blob->held = true;
+  auto late = start(stream, 2);
+  wait_for_reads(*blob, 1);
+  auto meanwhile = start(other, 1);
+  blob->release();
+  EXPECT_TRUE(late.get().span);
+  EXPECT_TRUE(meanwhile.get().span);
 }
 
 TEST_F(GroupLoaderTest, AFetchThatFailsFailsOnlyThoseOfItsStream) {
