@@ -74,6 +74,16 @@ void write_all(int fd, Bytes bytes, std::string_view name) {
   }
 }
 
+std::vector<std::string> names_in(const std::filesystem::path& folder) {
+  namespace fs = std::filesystem;
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
+    names.push_back(entry->path().filename());
+  if (error) throw system_error(error.value(), folder.native());
+  return names;
+}
+
 std::string read_text(int fd, uint64_t limit, std::string_view name) {
   std::string text;
   char buffer[16384];

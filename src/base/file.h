@@ -35,6 +35,9 @@ void pwrite_all(int fd, uint64_t offset, Bytes bytes, std::string_view name);
 /// Writes all of `bytes` at the file position.
 void write_all(int fd, Bytes bytes, std::string_view name);
 
+/// What lies in a folder, in any order, without "." and "..". Throws Error.
+std::vector<std::string> names_in(const std::filesystem::path& folder);
+
 /// The whole of a regular file or pipe; more than `limit` bytes is Error invalid.
 std::string read_text(int fd, uint64_t limit, std::string_view name);
 std::string read_text_file(const std::filesystem::path& path, uint64_t limit);

@@ -21,10 +21,7 @@ CacheFill DiskCache::begin_build(uint64_t bytes) {
   on_writer([&] {
     const uint64_t least = std::min(bytes, options_.limit_bytes / 2);
     try {
-      if (free_bytes() < least) {
-        evict(least - free_bytes());
-        measure();
-      }
+      if (missing_for(least) != 0) evict(missing_for(least));
     } catch (const Error& error) {
       return failed(error);
     }
@@ -41,8 +38,7 @@ void DiskCache::end_build(const CacheFill& fill) {
     lent_ -= fill.room;
     told_used_up_ = false;
     std::vector<fs::path> found;
-    for (const fs::directory_entry& entry : fs::directory_iterator(options_.folder)) {
-      const std::string name = entry.path().filename();
+    for (const std::string& name : names_in(options_.folder)) {
       const auto layer = layer_of_file(name);
       if (layer && name.ends_with(kBuiltMap)) found.push_back(options_.folder / *layer);
     }

@@ -41,6 +41,7 @@ DiskCache::DiskCache(DiskCacheOptions options)
   scan();
   load_pins();
   measure();
+  shrink();
   writer_ = std::jthread([this] {
     ::pthread_setname_np(::pthread_self(), "cache-write");
     queue_->run();
@@ -66,14 +67,13 @@ DiskCache::~DiskCache() {
 
 void DiskCache::scan() {
   std::set<fs::path> left;
-  for (const fs::directory_entry& entry : fs::directory_iterator(options_.folder)) {
-    const std::string name = entry.path().filename();
+  for (const std::string& name : names_in(options_.folder)) {
     const auto layer = layer_of_file(name);
     if (!layer) continue;
     if (name.ends_with(".map")) {
       adopt(options_.folder / *layer);
     } else {
-      left.insert(entry.path());
+      left.insert(options_.folder / name);
     }
   }
   for (const fs::path& path : left) {  // data without a map, and maps that were not finished
@@ -107,6 +107,15 @@ void DiskCache::give_back_unmarked(CachedLayer& layer) {
     logf(LogLevel::debug, "the cache: {}; ignoring, it takes more room than it needs", error.what());
   }
   layer.settle(/*in_use=*/false);
+}
+
+/// The limit may have been larger.
+void DiskCache::shrink() {
+  try {
+    if (const uint64_t excess = missing_for(0)) evict(excess);
+  } catch (const Error& error) {
+    failed(error);
+  }
 }
 
 std::shared_ptr<CachedLayer> DiskCache::find(const LayerKey& key) const {
@@ -264,17 +273,23 @@ uint64_t DiskCache::free_bytes() const {
   return options_.limit_bytes - std::min(options_.limit_bytes, used_ + lent_);
 }
 
+/// Bytes that must go before `bytes` have room.
+uint64_t DiskCache::missing_for(uint64_t bytes) const {
+  const uint64_t taken = used_ + lent_ + bytes;
+  return taken - std::min(taken, options_.limit_bytes);
+}
+
 bool DiskCache::make_room(uint64_t bytes) {
-  if (bytes <= free_bytes()) return true;
-  const uint64_t wanted = bytes + options_.limit_bytes / 32;  // many at once: each time costs a sync
-  evict(wanted);
-  measure();
-  if (bytes > free_bytes() && has_unsynced()) {  // which cannot be evicted
+  const auto evict_for = [&] {
+    if (missing_for(bytes) == 0) return true;
+    evict(missing_for(bytes) + options_.limit_bytes / 32);  // many at once: each time costs a sync
+    return missing_for(bytes) == 0;
+  };
+  if (evict_for()) return true;
+  if (has_unsynced()) {  // which cannot be evicted
     wait_until_synced();
-    evict(wanted);
-    measure();
+    if (evict_for()) return true;
   }
-  if (bytes <= free_bytes()) return true;
   tell_used_up();
   return false;
 }
@@ -313,6 +328,7 @@ void DiskCache::evict(uint64_t bytes) {
   }
   all.clear();  // they count as uses
   for (const std::string& name : empty) drop_unused(name);
+  measure();
 }
 
 /// Of the writer's thread.

@@ -101,6 +101,7 @@ class DiskCache {
 
   uint64_t sync_threshold() const;
   void scan();
+  void shrink();
   void adopt(const std::filesystem::path& base);
   static void give_back_unmarked(CachedLayer& layer);
   std::shared_ptr<CachedLayer> find(const LayerKey& key) const;
@@ -113,6 +114,7 @@ class DiskCache {
   void take_missing(CachedLayer& layer, const LayerMap& built, const std::filesystem::path& base);
   void note_unsynced(uint64_t bytes);
   uint64_t free_bytes() const;
+  uint64_t missing_for(uint64_t bytes) const;
   void write(CachedLayer& layer, size_t span, Bytes bytes);
   bool make_room(uint64_t bytes);
   void tell_used_up();

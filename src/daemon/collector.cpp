@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "registry/manifest.h"
 
@@ -28,9 +29,10 @@ class Collector {
 
   /// Removes the files of a folder that `keep` does not want.
   void sweep(const char* folder, const std::function<bool(const std::string& name)>& keep) {
-    for (const fs::directory_entry& entry : fs::directory_iterator(root_ / folder)) {
-      const std::string name = entry.path().filename();
-      if (entry.is_regular_file() && !keep(name)) remove(entry);
+    for (const std::string& name : names_in(root_ / folder)) {
+      std::error_code gone;
+      const fs::directory_entry entry(root_ / folder / name, gone);
+      if (!gone && entry.is_regular_file(gone) && !keep(name)) remove(entry);
     }
   }
 

@@ -167,8 +167,7 @@ uint64_t Store::index_size(const IndexKey& key) const {
 
 bool Store::has_any_index(const Digest& manifest) const {
   const std::string prefix = "sha256-" + manifest.hex();
-  return std::ranges::any_of(fs::directory_iterator(root_ / "index"), [&](const fs::directory_entry& entry) {
-    const std::string name = entry.path().filename();
+  return std::ranges::any_of(names_in(root_ / "index"), [&](const std::string& name) {
     return name.starts_with(prefix) && name.ends_with(".index");
   });
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <string>
@@ -71,6 +72,17 @@ TEST_F(FileTest, PreadExactlyRefusesAShortFile) {
 TEST_F(FileTest, AbsenceIsNoError) {
   EXPECT_FALSE(try_open_file(folder_ / "nothing", O_RDONLY));
   EXPECT_THROW(open_file(folder_ / "nothing", O_RDONLY), Error);
+}
+
+TEST_F(FileTest, NamesOfAFolderOrAnError) {
+  EXPECT_TRUE(names_in(folder_).empty());
+  std::filesystem::create_directory(folder_ / "b");
+  write_file_durably(folder_ / "a", "", 0600);
+  std::vector<std::string> names = names_in(folder_);
+  std::ranges::sort(names);
+  EXPECT_EQ(names, (std::vector<std::string>{"a", "b"}));
+  EXPECT_THROW(names_in(folder_ / "a"), Error);
+  EXPECT_THROW(names_in(folder_ / "absent"), Error);
 }
 
 }  // namespace

@@ -178,6 +178,23 @@ TEST_F(DiskCacheTest, TheLimitHoldsAndWhatWasUsedLastStays) {
   EXPECT_EQ(log(), "");
 }
 
+TEST_F(DiskCacheTest, ALimitThatWasLoweredHoldsFromTheStart) {
+  for (int number = 1; number < 6; ++number) fill(*layer(number), number);
+  const auto on_disk = [this] {
+    uint64_t bytes = 0;
+    for (const auto& each : cache_->layers()) bytes += each->bytes_on_disk();
+    return bytes;
+  };
+  EXPECT_GT(on_disk(), 5 * kMiB);
+  reopen(2 * kMiB);
+  EXPECT_LE(on_disk(), 2 * kMiB);
+  EXPECT_GT(on_disk(), kMiB);
+  fill(*layer(6), 6);
+  EXPECT_LE(on_disk(), 2 * kMiB);
+  EXPECT_TRUE(loads(*layer(6), 6, 11));
+  EXPECT_EQ(log(), "");
+}
+
 TEST_F(DiskCacheTest, UseCountsAndOutlivesTheDaemon) {
   fill(*layer(1), 1);
   fill(*layer(2), 2);
@@ -210,12 +227,13 @@ TEST_F(DiskCacheTest, WhatIsPinnedStays) {
 }
 
 TEST_F(DiskCacheTest, SaysOnceWhatTakesTheRoom) {
-  reopen(kMiB);
+  reopen(spans_.stream_size() + OddSpans::kLength / 2);
   fill(*layer(1), 1);
+  ASSERT_EQ(loaded(*layer(1), 1), 12u);
   cache_->pin("tools", {layer(1)});
   fill(*layer(2), 2);
   fill(*layer(3), 3);
-  EXPECT_THAT(log(), MatchesRegex("the cache: no room in cache_limit .1.0 MiB., of which [0-9.]+ KiB are pinned and 0 "
+  EXPECT_THAT(log(), MatchesRegex("the cache: no room in cache_limit .1.2 MiB., of which 1.2 MiB are pinned and 0 "
                                   "B kept for indexes being built; going on without caching\n"));
   cache_->pin("other", {layer(1)});
   fill(*layer(4), 4);
