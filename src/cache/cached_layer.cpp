@@ -51,6 +51,12 @@ bool has_blocks(int file, ByteRange hole) {
   return data < 0 ? errno != ENXIO : static_cast<uint64_t>(data) < end;
 }
 
+/// Says nothing of the data.
+bool is_shortage(const Error& error) {
+  const int code = error.errno_value();
+  return code == EMFILE || code == ENFILE || code == ENOMEM;
+}
+
 void sync_data(int file, const fs::path& path) {
   if (::fdatasync(file) != 0) throw errno_error("{}: fdatasync", path.native());
 }
@@ -173,7 +179,11 @@ bool CachedLayer::load(size_t span, MutableBytes out) {
     const FilesRef files = this->files();
     if (read_span(span, files, out) == checksum) return true;
   } catch (const Error& error) {
-    damaged(span, life, error.what());
+    if (is_shortage(error)) {
+      logf(LogLevel::debug, "the cache: {}; going on without for once", error.what());
+    } else {
+      damaged(span, life, error.what());
+    }
     return false;
   }
   damaged(span, life, kDiffers);
@@ -195,6 +205,7 @@ bool CachedLayer::check(size_t span) {
     std::vector<std::byte> buffer(kPiece);
     if (read_span(span, files, buffer) == checksum) return true;
   } catch (const Error& error) {
+    if (is_shortage(error)) throw;
     how = error.what();
   }
   return !damaged(span, life, how);

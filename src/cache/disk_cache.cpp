@@ -112,7 +112,7 @@ void DiskCache::give_back_unmarked(CachedLayer& layer) {
 /// The limit may have been larger.
 void DiskCache::shrink() {
   try {
-    if (const uint64_t excess = missing_for(0)) evict(excess);
+    while (missing_for(0) != 0 && evict(missing_for(0))) continue;
   } catch (const Error& error) {
     failed(error);
   }
@@ -281,9 +281,10 @@ uint64_t DiskCache::missing_for(uint64_t bytes) const {
 
 bool DiskCache::make_room(uint64_t bytes) {
   const auto evict_for = [&] {
-    if (missing_for(bytes) == 0) return true;
-    evict(missing_for(bytes) + options_.limit_bytes / 32);  // many at once: each time costs a sync
-    return missing_for(bytes) == 0;
+    while (missing_for(bytes) != 0) {  // blocks that a span shares with others do not go with it
+      if (!evict(missing_for(bytes) + options_.limit_bytes / 32)) return false;  // many at once: each time costs a sync
+    }
+    return true;
   };
   if (evict_for()) return true;
   if (has_unsynced()) {  // which cannot be evicted
@@ -307,7 +308,8 @@ void DiskCache::tell_used_up() {
        human_size(options_.limit_bytes), human_size(pinned), human_size(lent_));
 }
 
-void DiskCache::evict(uint64_t bytes) {
+/// Of spans that may go, about so much; false where there are none.
+bool DiskCache::evict(uint64_t bytes) {
   Layers all = layers();
   std::vector<CachedLayer::Candidate> candidates;
   for (const auto& layer : all) {
@@ -329,6 +331,7 @@ void DiskCache::evict(uint64_t bytes) {
   all.clear();  // they count as uses
   for (const std::string& name : empty) drop_unused(name);
   measure();
+  return !victims.empty();
 }
 
 /// Of the writer's thread.

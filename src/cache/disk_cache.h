@@ -118,7 +118,7 @@ class DiskCache {
   void write(CachedLayer& layer, size_t span, Bytes bytes);
   bool make_room(uint64_t bytes);
   void tell_used_up();
-  void evict(uint64_t bytes);
+  bool evict(uint64_t bytes);
   bool drop_unused(const std::string& name);
   void give_back_lost();
   void measure();

@@ -105,15 +105,15 @@ void SpanLoader::load(const std::shared_ptr<const Stream>& stream, size_t span, 
         end_ahead(*entry);
         add_waiter(*entry, {stream, priority, std::move(done), taken});
         fetches_.raise(*entry, priority);
-        return;
+      } else {
+        entry = load = std::make_shared<Load>(stream, span, priority);
+        add_waiter(*load, {stream, priority, std::move(done), taken});
+        ++unfinished_;
       }
-      entry = load = std::make_shared<Load>(stream, span, priority);
-      add_waiter(*load, {stream, priority, std::move(done), taken});
-      ++unfinished_;
     }
   }
   if (cached) return done({lend(std::move(cached)), std::nullopt});
-  reserve(load);
+  load ? reserve(load) : send_fetches();  // what was raised may go at once
 }
 
 void SpanLoader::add_waiter(Load& load, Waiter waiter) {

@@ -193,6 +193,17 @@ TEST_F(Together, WhoContinuesARunWaitsForItsRequestsAndGoesWithOthers) {
   expect_data(third.get(), 2);
 }
 
+TEST_F(Together, AReaderDoesNotWaitForARunOfPrefetchesThatHeJoins) {
+  blob_->held = true;
+  const auto of = stream(blob_, content_);
+  for (size_t span = 0; span < 3; ++span) loader_.load(of, span, Priority::prefetch, [](const SpanResult&) {});
+  EXPECT_EQ(blob_->requests, 2);
+  auto reader = start(of, 2);
+  EXPECT_EQ(blob_->requests, 3);
+  blob_->release();
+  expect_data(reader.get(), 2);
+}
+
 TEST_F(Together, WhoWaitsForARequestThatFindsTheSourceAwayHasFoundItAway) {
   blob_->held = true;
   const auto of = stream(blob_, content_);
