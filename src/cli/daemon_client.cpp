@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "cli/credentials.h"
 #include "cli/layout_rounds.h"
 #include "config/capabilities.h"
 #include "config/image_source.h"
@@ -73,14 +72,15 @@ namespace {
 
 /// Opens the local files that the definition names, and finds its credentials.
 template <typename Request>
-void add_files(Request& request, FdList& fds) {
+void add_files(Request& request, FdList& fds, const CredentialPaths& paths = {}) {
   const Definition& definition = request.definition;
   const ImageSource source = parse_image_source(definition.image);
   if (source.is_one_file()) request.files.image = fds.add_file(source.location);
   request.files.tarindex = fds.add_file(definition.tarindex);
   request.files.zinfo = fds.add_file(definition.zinfo);
   request.files.ca = fds.add_file(definition.registry.ca);
-  if (auto credentials = find_credentials(definition)) request.credentials = fds.add(std::move(*credentials));
+  if (auto credentials = find_credentials(definition, paths))
+    request.credentials = fds.add(std::move(*credentials));
 }
 
 /// Once more with each file of a layout that the daemon finds it needs.
@@ -101,23 +101,24 @@ json call_with_layout(Client& client, std::string_view method, Request& request,
 }  // namespace
 
 OpenReply DaemonClient::open(const Definition& definition, const std::optional<Digest>& pinned,
-                             const ProgressSink& progress) {
+                             const ProgressSink& progress, const CredentialPaths& paths) {
   check_capabilities(definition);
-  return from_json<OpenReply>(call_with_files("Open", definition, pinned, progress));
+  return from_json<OpenReply>(call_with_files("Open", definition, pinned, progress, paths));
 }
 
 InspectReply DaemonClient::inspect(const Definition& definition, const ProgressSink& progress) {
-  return from_json<InspectReply>(call_with_files("Inspect", definition, std::nullopt, progress));
+  return from_json<InspectReply>(call_with_files("Inspect", definition, std::nullopt, progress, {}));
 }
 
 /// Opens what the definition names, and more as the daemon finds out that it needs it.
 json DaemonClient::call_with_files(std::string_view method, const Definition& definition,
-                                   const std::optional<Digest>& pinned, const ProgressSink& progress) {
+                                   const std::optional<Digest>& pinned, const ProgressSink& progress,
+                                   const CredentialPaths& paths) {
   FdList fds;
   OpenRequest request;
   request.definition = definition;
   request.pinned = pinned;
-  add_files(request, fds);
+  add_files(request, fds, paths);
   return call_with_layout(client_, method, request, fds, definition.start_timeout + kOpenGrace, progress);
 }
 
@@ -178,10 +179,12 @@ void DaemonClient::monitor(const std::optional<std::string>& mount,
   on_reply(from_json<MonitorReply>(last));
 }
 
-void DaemonClient::reload(const Definition& definition, const std::string& generation) {
+void DaemonClient::reload(const Definition& definition, const std::string& generation,
+                          const CredentialPaths& paths) {
   FdList fds;
   ReloadRequest request{generation, definition, std::nullopt};
-  if (auto credentials = find_credentials(definition)) request.credentials = fds.add(std::move(*credentials));
+  if (auto credentials = find_credentials(definition, paths))
+    request.credentials = fds.add(std::move(*credentials));
   client_.call("Reload", to_json(request), fds.numbers(), deadline_in(limit_));
 }
 

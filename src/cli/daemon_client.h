@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/digest.h"
+#include "cli/credentials.h"
 #include "cli/termination.h"
 #include "control/client.h"
 #include "control/interface.h"
@@ -31,8 +32,10 @@ class DaemonClient {
   explicit DaemonClient(const std::string& socket = kControlSocket, const Termination* termination = nullptr,
                         std::chrono::seconds limit = std::chrono::seconds(30));
 
-  /// Opens the local files that the definition names, finds its credentials, and has the daemon open the source.
-  OpenReply open(const Definition& definition, const std::optional<Digest>& pinned, const ProgressSink& progress);
+  /// Opens the local files that the definition names, finds its credentials, and has the daemon open the
+  /// source. These may also be where the environment of its mount had them, `paths`.
+  OpenReply open(const Definition& definition, const std::optional<Digest>& pinned,
+                 const ProgressSink& progress, const CredentialPaths& paths = {});
   /// Likewise, has it build an index. `output` and `zinfo` are open for writing, or not open.
   IndexReply index(IndexRequest request, const UniqueFd& output, const UniqueFd& zinfo, const ProgressSink& progress);
   CollectReply collect(const CollectRequest& request);
@@ -48,14 +51,15 @@ class DaemonClient {
   /// Tells `on_reply` what happens to the mount, or to all, until the daemon stops.
   void monitor(const std::optional<std::string>& mount, const std::function<void(const MonitorReply&)>& on_reply);
   /// Finds the credentials anew, and has the daemon take them and the definition's policy over.
-  void reload(const Definition& definition, const std::string& generation);
+  void reload(const Definition& definition, const std::string& generation, const CredentialPaths& paths);
   /// As long as this client lives, no read of the mount waits long for its source. Returns how many wait now.
   uint64_t begin_unmount(const std::string& name, const std::string& generation);
   std::vector<MountStatus> status(const std::optional<std::string>& name);
 
  private:
   nlohmann::json call_with_files(std::string_view method, const Definition& definition,
-                                 const std::optional<Digest>& pinned, const ProgressSink& progress);
+                                 const std::optional<Digest>& pinned, const ProgressSink& progress,
+                                 const CredentialPaths& paths);
 
   const std::chrono::seconds limit_;
   Client client_;

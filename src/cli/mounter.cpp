@@ -11,6 +11,7 @@
 #include "base/read_ahead.h"
 #include "base/text.h"
 #include "cli/crash_point.h"
+#include "cli/credentials.h"
 #include "cli/kernel_transport.h"
 #include "cli/live_mount.h"
 #include "cli/progress.h"
@@ -81,6 +82,7 @@ MountState new_state(const Definition& definition, const OpenReply& opened, cons
   state.size_bytes = opened.size_bytes;
   state.block_size = opened.block_size;
   state.control_socket = control_socket;
+  state.credential_paths = credential_paths();
   return state;
 }
 
@@ -275,7 +277,9 @@ std::vector<std::string> Mounter::reload(const Definition& definition) {
     throw Error(ErrorKind::not_found, "is not mounted");
   const auto changes = changes_between(state->definition, definition);
   state->definition = with_policy_of(state->definition, definition);
-  DaemonClient(state->control_socket, termination_).reload(state->definition, state->generation);
+  DaemonClient(state->control_socket, termination_)
+      .reload(state->definition, state->generation, state->credential_paths);
+  for (const auto& [variable, path] : credential_paths()) state->credential_paths[variable] = path;
   states_.save(*state);
   std::vector<std::string> left;
   for (const DefinitionChange& change : changes) {
@@ -442,7 +446,8 @@ bool Mounter::reattach(const std::string& name) {
 bool Mounter::reattach_locked(const MountState& state) {
   DaemonClient daemon(state.control_socket, termination_);
   if (is_served_by(daemon, state)) return false;
-  const OpenReply opened = daemon.open(state.definition, state.image_digest, [](const OpenProgress&) {});
+  const OpenReply opened = daemon.open(
+      state.definition, state.image_digest, [](const OpenProgress&) {}, state.credential_paths);
   if (opened.generation == state.generation) return false;  // it has gone on by itself meanwhile
   report_(state.name(), "is handed to a new daemon");
   if (opened.size_bytes != state.size_bytes || opened.block_size != state.block_size) {

@@ -47,6 +47,7 @@ struct Fields<MountState> {
     io("unique_mount_id", m.unique_mount_id);
     io("mount_device", m.mount_device);
     io("control_socket", m.control_socket);
+    io("credential_paths", m.credential_paths);
   }
 };
 

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,7 +38,10 @@ struct MountState {
   std::optional<uint32_t> mount_id;         ///< in /proc/self/mountinfo; used again for others' mounts
   std::optional<uint64_t> unique_mount_id;  ///< never used again; since Linux 6.8
   std::optional<uint64_t> mount_device;     ///< the filesystem's, a dev_t
-  std::string control_socket;            ///< of the daemon that serves it
+  std::string control_socket;               ///< of the daemon that serves it
+  /// What $CREDENTIALS_DIRECTORY and the like were for whoever mounted it. Whoever reattaches it has others,
+  /// or none.
+  std::map<std::string, std::string> credential_paths;
 
   const std::string& name() const { return definition.name; }
   /// "erofs-oci:NAME:GENERATION", by which a device is known to be ours.

@@ -24,8 +24,17 @@ class CredentialsTest : public ::testing::Test {
   void SetUp() override {
     definition_.name = "tools";
     definition_.image = "registry.example.com/team/tools:1";
-    for (const char* name : {"CREDENTIALS_DIRECTORY", "REGISTRY_AUTH_FILE", "DOCKER_CONFIG"}) ::unsetenv(name);
+    forget_environment();
     ::setenv("HOME", folder_.path().c_str(), 1);
+  }
+  static void forget_environment() {
+    for (const char* name : {"CREDENTIALS_DIRECTORY", "REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "HOME"})
+      ::unsetenv(name);
+  }
+  /// What the environment says now is what it said when the mount was made; the next one says nothing.
+  void remember() {
+    remembered_ = credential_paths();
+    forget_environment();
   }
   std::string write(const std::string& name, const std::string& text) {
     write_file_durably(folder_ / name, text, 0600);
@@ -33,7 +42,7 @@ class CredentialsTest : public ::testing::Test {
   }
   /// "username:password" as the daemon would get them; empty where there are none.
   std::string found() {
-    const auto file = find_credentials(definition_);
+    const auto file = find_credentials(definition_, remembered_);
     if (!file) return "";
     ::lseek(file->get(), 0, SEEK_SET);
     const auto object = nlohmann::json::parse(read_text(file->get(), 10'000, "memfd"));
@@ -50,6 +59,7 @@ class CredentialsTest : public ::testing::Test {
 
   testing::TemporaryFolder folder_;
   Definition definition_;
+  CredentialPaths remembered_;
 };
 
 TEST_F(CredentialsTest, TakesAPairFromTheFileThatIsNamed) {
@@ -77,6 +87,45 @@ TEST_F(CredentialsTest, TakesDockersFileForTheRegistryThatItNames) {
   EXPECT_EQ(found(), "dave:pw");
   definition_.image = "other.example.com/team/tools";
   EXPECT_EQ(found(), "");
+}
+
+TEST_F(CredentialsTest, WhoeverReattachesFindsThemWhereTheMountDid) {
+  write("secret", "bob:pw");
+  write("tools", "carol:pw");
+  ::setenv("CREDENTIALS_DIRECTORY", folder_.path().c_str(), 1);
+  remember();
+  EXPECT_EQ(found(), "carol:pw");
+  definition_.registry.credential = "secret";
+  EXPECT_EQ(found(), "bob:pw");
+  testing::TemporaryFolder other;  // the reattaching service has credentials of its own
+  ::setenv("CREDENTIALS_DIRECTORY", other.path().c_str(), 1);
+  EXPECT_EQ(found(), "bob:pw");
+}
+
+TEST_F(CredentialsTest, AManualMountsFilesAreRemembered) {
+  for (const char* variable : {"DOCKER_CONFIG", "REGISTRY_AUTH_FILE"}) {
+    const bool is_folder = variable == std::string("DOCKER_CONFIG");
+    const auto file =
+        write("config.json", R"({"auths": {"registry.example.com": {"auth": "ZGF2ZTpwdw=="}}})");
+    ::setenv(variable, is_folder ? folder_.path().c_str() : file.c_str(), 1);
+    remember();
+    EXPECT_EQ(found(), "dave:pw") << variable;
+  }
+}
+
+TEST_F(CredentialsTest, WhatTheEnvironmentSaysNowGoesBeforeWhatItSaid) {
+  ::setenv("REGISTRY_AUTH_FILE", write("old", "dave:old").c_str(), 1);
+  remember();
+  ::setenv("REGISTRY_AUTH_FILE", write("new", "dave:new").c_str(), 1);
+  EXPECT_EQ(found(), "dave:new");
+}
+
+TEST_F(CredentialsTest, RememberedPathsAreAbsoluteAndBounded) {
+  ::setenv("REGISTRY_AUTH_FILE", "auth.json", 1);
+  ::setenv("DOCKER_CONFIG", std::string(100'000, 'a').c_str(), 1);
+  remember();
+  EXPECT_EQ(remembered_["REGISTRY_AUTH_FILE"], std::filesystem::absolute("auth.json"));
+  EXPECT_FALSE(remembered_.contains("DOCKER_CONFIG"));
 }
 
 TEST_F(CredentialsTest, ANamedFileMustSaySomething) {

@@ -10,6 +10,7 @@
 #include <future>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/temporary_folder.h"
 
 namespace erofs_oci {
@@ -34,6 +35,7 @@ MountState example() {
   state.nbd_index = 3;
   state.mount_id = 77;
   state.control_socket = "/run/erofs-oci/control";
+  state.credential_paths = {{"CREDENTIALS_DIRECTORY", "/run/credentials/erofs-oci@tools.service"}};
   return state;
 }
 
@@ -73,6 +75,16 @@ TEST_F(MountStatesTest, LoadsWhatWasSaved) {
   EXPECT_EQ(state->image_digest, example().image_digest);
   EXPECT_EQ(state->nbd_index, 3u);
   EXPECT_EQ(state->mount_id, 77u);
+  EXPECT_EQ(state->credential_paths, example().credential_paths);
+}
+
+TEST_F(MountStatesTest, LoadsWhatAVersionWroteThatRememberedNoCredentialPaths) {
+  MountState former = example();
+  former.credential_paths.clear();
+  states_.save(former);  // which leaves out what is empty
+  ASSERT_EQ(read_text_file(folder_.path() / "mounts/tools.json", 10'000).find("credential_paths"),
+            std::string::npos);
+  EXPECT_TRUE(states_.load("tools"));
 }
 
 TEST_F(MountStatesTest, NamesAreThoseOfStateFiles) {
