@@ -17,6 +17,7 @@
 #include "cli/progress.h"
 #include "config/definition_changes.h"
 #include "config/definition_json.h"
+#include "mount/mount_users.h"
 #include "mount/mountpoint.h"
 #include "mount/unmount.h"
 #include "nbd/kernel_device.h"
@@ -101,6 +102,13 @@ void apply_read_ahead(const MountState& state) {
 bool is_served_by(DaemonClient& daemon, const MountState& state) {
   return std::ranges::any_of(daemon.status(state.name()), [&](const MountStatus& status) {
     return status.generation == state.generation;
+  });
+}
+
+/// A daemon that is about to go on with what a former one served does not tell the generation yet.
+bool is_resumed_by(DaemonClient& daemon, const MountState& state) {
+  return std::ranges::any_of(daemon.status(state.name()), [](const MountStatus& status) {
+    return !status.generation && status.health == Health::opening;
   });
 }
 
@@ -383,36 +391,46 @@ void Mounter::unmount_promptly(const MountState& state, std::optional<DaemonClie
   }
 }
 
-/// A filesystem may live on, by a bind mount or in another mount namespace; ending its device would fail the reads there. Where
-/// nobody serves it they fail anyhow.
+/// A filesystem may live on, by a bind mount or in another mount namespace; ending its device would fail the
+/// reads there.
 void Mounter::disconnect_device(const MountState& state) {
   if (is_used_elsewhere(state)) {
     throw Error(ErrorKind::busy,
-                "is unmounted here, but still in use by a bind mount or in another mount namespace; it is served on");
+                "is unmounted here, but still in use by a bind mount or in another mount namespace; it is "
+                "served on until a later umount finds it unused; umount --force ends it at once");
   }
   end_device(state);
 }
 
-/// Over nbd the device tells; it is not asked where nobody serves it, as its opening would wait for an answer that never comes.
-/// Over fuse the serving ends by itself with the last user, very soon.
+/// Over nbd the device tells. Over fuse the serving ends by itself with the last user, very soon.
 bool Mounter::is_used_elsewhere(const MountState& state) {
   if (state.transport == TransportKind::nbd) {
     const auto device = find_own_device(state);
-    return device && is_served(state) && device->is_in_use();
+    return device && is_device_used(state, *device);
   }
   const auto until = std::chrono::steady_clock::now() + kServingEnds;
-  while (is_served(state)) {
+  while (is_served(state, Served::now_or_soon)) {
     if (std::chrono::steady_clock::now() >= until) return true;
     std::this_thread::sleep_for(kServingPause);
   }
   return false;
 }
 
-bool Mounter::is_served(const MountState& state) {
+/// It is not opened where nobody serves it, as that would wait for an answer that may never come. Who uses it
+/// waits for the next daemon; only that of a `run` is followed by none.
+bool Mounter::is_device_used(const MountState& state, const nbd::KernelDevice& device) {
+  if (is_served(state)) return device.is_in_use();
+  const bool is_dead = state.control_socket != kControlSocket && !silent_.contains(state.control_socket);
+  if (is_dead) return false;
+  return device.is_claimed() || (state.mount_device && is_mounted_anywhere(*state.mount_device));
+}
+
+bool Mounter::is_served(const MountState& state, Served when) {
   try {
     std::optional<DaemonClient> daemon;
-    return ask_briefly(state.control_socket, daemon,
-                       [&](DaemonClient& client) { return is_served_by(client, state); });
+    return ask_briefly(state.control_socket, daemon, [&](DaemonClient& client) {
+      return is_served_by(client, state) || (when == Served::now_or_soon && is_resumed_by(client, state));
+    });
   } catch (const Error&) {
     return false;  // no daemon, or one that does not answer, serves nothing
   }

@@ -11,6 +11,7 @@
 #include "cli/kernel_transport.h"
 #include "cli/termination.h"
 #include "control/mount_state.h"
+#include "nbd/kernel_device.h"
 
 namespace erofs_oci {
 
@@ -69,9 +70,11 @@ class Mounter {
   bool reattach_locked(const MountState& state);
   void undo(const MountState& state);
   void unmount_promptly(const MountState& state, std::optional<DaemonClient>& daemon);
-  bool is_served(const MountState& state);
+  enum class Served { now, now_or_soon };
+  bool is_served(const MountState& state, Served when = Served::now);
   void disconnect_device(const MountState& state);
   bool is_used_elsewhere(const MountState& state);
+  bool is_device_used(const MountState& state, const nbd::KernelDevice& device);
   void close_in_daemon(const MountState& state);
   template <typename Ask>
   auto ask_briefly(const std::string& socket, std::optional<DaemonClient>& daemon, const Ask& ask);

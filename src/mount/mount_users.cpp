@@ -20,6 +20,7 @@ constexpr size_t kMaxUsers = 5;
 /// A machine may run 100,000 processes with as many files each; the answer is for somebody who waits.
 constexpr auto kTimeLimit = std::chrono::seconds(2);
 constexpr uint64_t kMaxMapsBytes = 16 * kMiB;
+constexpr uint64_t kMaxMountInfoBytes = 16 * kMiB;
 
 /// Everything below /proc may vanish or be forbidden at any time; then it reads as empty.
 std::string read_proc(const fs::path& path, uint64_t limit) {
@@ -63,6 +64,17 @@ bool uses(const fs::path& process, const MountInfo& mount) {
          has_mapping(process, mount.device);
 }
 
+/// Calls `visit` with the folder of each process until it says false, or the time is over.
+template <typename Visit>
+void for_each_process(const Visit& visit) {
+  const auto deadline = std::chrono::steady_clock::now() + kTimeLimit;
+  std::error_code error;
+  for (fs::directory_iterator entry("/proc", error), end; !error && entry != end; entry.increment(error)) {
+    if (std::chrono::steady_clock::now() > deadline) return;
+    if (parse_u64(entry->path().filename().native()) && !visit(entry->path())) return;
+  }
+}
+
 std::string describe(const fs::path& process) {
   std::string name = read_proc(process / "comm", 4 * kKiB);
   while (name.ends_with('\n')) name.pop_back();
@@ -75,19 +87,26 @@ std::vector<std::string> find_mount_users(const MountInfo& mount) {
   std::vector<std::string> users;
   for (const MountInfo& child : find_mounts_on(mount.id))
     users.push_back("the mount " + printable(child.target.native()));
-  const auto deadline = std::chrono::steady_clock::now() + kTimeLimit;
-  std::error_code error;
-  for (fs::directory_iterator entry("/proc", error), end; !error && entry != end; entry.increment(error)) {
-    if (users.size() > kMaxUsers || std::chrono::steady_clock::now() > deadline) break;
-    if (parse_u64(entry->path().filename().native()) && uses(entry->path(), mount)) {
-      users.push_back(describe(entry->path()));
-    }
-  }
+  for_each_process([&](const fs::path& process) {
+    if (uses(process, mount)) users.push_back(describe(process));
+    return users.size() <= kMaxUsers;
+  });
   if (users.size() > kMaxUsers) {
     users.resize(kMaxUsers);
     users.emplace_back("…");
   }
   return users;
+}
+
+bool is_mounted_anywhere(dev_t device) {
+  // proc_pid_mountinfo(5): "id parent major:minor root …"; paths have no spaces.
+  const std::string wanted = fmt::format(" {}:{} ", major(device), minor(device));
+  bool found = false;
+  for_each_process([&](const fs::path& process) {
+    found = read_proc(process / "mountinfo", kMaxMountInfoBytes).find(wanted) != std::string::npos;
+    return !found;
+  });
+  return found;
 }
 
 }  // namespace erofs_oci

@@ -124,4 +124,12 @@ bool KernelDevice::is_in_use() const {
   return false;
 }
 
+bool KernelDevice::is_claimed() const {
+  // A superblock is listed for as long as it lives (Documentation/ABI/testing/sysfs-fs-erofs), mounted
+  // anywhere or held open.
+  std::error_code error;
+  if (fs::exists(fmt::format("/sys/fs/erofs/nbd{}", index_), error)) return true;
+  return fs::directory_iterator(sysfs("holders"), error) != fs::directory_iterator();
+}
+
 }  // namespace erofs_oci::nbd

@@ -87,6 +87,23 @@ TEST_F(UnmountTest, BusyMountNamesWhatIsMountedOnIt) {
   ASSERT_EQ(::umount((target() / "data").c_str()), 0);
 }
 
+TEST_F(UnmountTest, WhatIsMountedInAnotherNamespaceIsMountedStill) {
+  const int id = mount();
+  const dev_t device = find_mount(target())->device;
+  EXPECT_TRUE(is_mounted_anywhere(device));
+  const pid_t other = ::fork();
+  if (other == 0) {
+    if (::unshare(CLONE_NEWNS) == 0) ::raise(SIGSTOP);
+    ::_exit(0);
+  }
+  ::waitpid(other, nullptr, WUNTRACED);
+  unmount(target(), id);
+  EXPECT_TRUE(is_mounted_anywhere(device));
+  ::kill(other, SIGKILL);
+  ::waitpid(other, nullptr, 0);
+  EXPECT_FALSE(is_mounted_anywhere(device));
+}
+
 TEST_F(UnmountTest, NoMoreThanFiveUsersAreNamed) {
   const int id = mount();
   std::vector<pid_t> pids;
