@@ -17,6 +17,9 @@
 namespace erofs_oci {
 namespace {
 
+/// Whoever unmounts asks again and again, and has ten seconds in all.
+constexpr std::chrono::seconds kHurryLimit{2};
+
 Counters counters_of(const OpenedSource& source) {
   const ReadCounters& reads = source.device->counters();
   Counters counters;
@@ -316,6 +319,7 @@ std::unique_ptr<StartTrace> MountTable::start_trace(Mount& mount) const {
 
 PrefetchReply MountTable::prefetch(const PrefetchRequest& request, const Prefetch::Progress& progress,
                                    const std::stop_token& stop) {
+  wait_until_resumed(request.name);
   const std::shared_ptr<Mount> mount = find(request.name);
   if (!mount) throw Error(ErrorKind::not_found, "is not mounted");
   const auto prefetch =
@@ -330,6 +334,7 @@ PrefetchReply MountTable::prefetch(const PrefetchRequest& request, const Prefetc
 }
 
 AccessesReply MountTable::accesses(const std::string& name) const {
+  wait_until_resumed(name);
   const std::shared_ptr<Mount> mount = find(name);
   if (!mount) throw Error(ErrorKind::not_found, "is not mounted");
   const AccessRecord& record = *mount->source.device->record();
@@ -466,6 +471,12 @@ void MountTable::wait_until_resumed(const std::string& name) const {
   while (resuming_.contains(name)) resumed_.wait(mutex_);
 }
 
+void MountTable::wait_until_resumed(const std::string& name,
+                                    std::chrono::steady_clock::time_point deadline) const {
+  MutexLock lock(mutex_);
+  while (resuming_.contains(name) && resumed_.wait_until(mutex_, deadline)) continue;
+}
+
 void MountTable::stop_resuming() {
   for (std::jthread& resumer : resumers_) resumer.request_stop();
   resumers_.clear();
@@ -496,6 +507,7 @@ void MountTable::close(const CloseRequest& request) {
 }
 
 void MountTable::reload(const ReloadRequest& request, const std::optional<registry::Credentials>& credentials) {
+  wait_until_resumed(request.definition.name);
   const std::shared_ptr<Mount> mount = find(request.definition.name);
   if (!mount) throw Error(ErrorKind::not_found, "the daemon does not serve it");
   MutexLock lock(mount->mutex);
@@ -511,6 +523,7 @@ void MountTable::reload(const ReloadRequest& request, const std::optional<regist
 }
 
 MountTable::Hurried MountTable::hurry(const BeginUnmountRequest& request) {
+  wait_until_resumed(request.name, std::chrono::steady_clock::now() + kHurryLimit);
   const std::shared_ptr<Mount> mount = find(request.name);
   if (!mount || (request.generation && *request.generation != mount->current_generation())) return {};
   const size_t waiting = mount->source.served->hurry();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -86,6 +87,7 @@ class MountTable {
 
   void resume(const std::string& generation, StoredSource source, const std::stop_token& stop);
   void wait_until_resumed(const std::string& name) const;
+  void wait_until_resumed(const std::string& name, std::chrono::steady_clock::time_point deadline) const;
   std::optional<std::string> kept_generation(const std::string& name) const;
   void forget_stored(const std::string& generation);
   void give_up_connection(const std::string& generation, const std::string& name, const StoredMount& parts,

@@ -161,6 +161,24 @@ TEST_F(ResumeTest, ServesAgainWithoutAClient) {
   EXPECT_EQ(mounts.open(input(), [](const OpenProgress&) {}).reply.generation, kGeneration);
 }
 
+TEST_F(ResumeTest, WhatIsAskedMeanwhileWaits) {
+  const OpenReply opened = reply();
+  const auto ask = [&](const auto& question) {
+    MountTable mounts(opener_, manager_, stored(opened));
+    mounts.resume();
+    return question(mounts);
+  };
+  EXPECT_TRUE(ask([&](MountTable& mounts) { return mounts.hurry({"tools", kGeneration}).end; }));
+  EXPECT_EQ(ask([](MountTable& mounts) { return mounts.accesses("tools"); }).name, "tools");
+  EXPECT_NO_THROW(ask([&](MountTable& mounts) { mounts.reload({kGeneration, input().definition, {}}, {}); }));
+  try {
+    ask([](MountTable& mounts) { mounts.prefetch({"tools", {}}, [](uint64_t, uint64_t) {}, {}); });
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::unsupported) << "it is served, and has no cache: " << error.what();
+  }
+}
+
 TEST_F(ResumeTest, WaitsForAClientWhereTheSourceIsAnother) {
   OpenReply other = reply();
   other.size_bytes += 4096;
