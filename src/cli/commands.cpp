@@ -149,11 +149,16 @@ int reattach_command(const std::string& name) {
     with_context(name, [&] { with_context("reattaching", [&] { reattach(name); }); });
     return 0;
   }
+  // The daemon of a `run` ends with it, and no other is to serve its mount: that would be tried for ever.
+  const auto reattach_own = [&](const std::string& each) {
+    const auto state = states.load(each);
+    if (!state || state->control_socket == kControlSocket) reattach(each);
+  };
   // The daemon may have died again behind a mount that was done. Who starts this at its start does not start it twice.
   for (int passes = 0;; ++passes) {
     any = false;
     is_over = true;
-    const int code = for_all(states.names(), reattach);
+    const int code = for_all(states.names(), reattach_own);
     if (!any || passes == kMaxPasses) return is_over ? code : EX_TEMPFAIL;
   }
 }
