@@ -52,6 +52,8 @@ class Mounter {
   bool is_detached_in_use(const MountState& state);
   /// Ends the serving of what was detached.
   void end_detached(const MountState& state);
+  /// Ends the reads of what was detached, without a word to its daemon.
+  static void end_device(const MountState& state);
   /// Hands a mount to a daemon that does not serve it, as after a crash; asks the next one where it dies meanwhile. False
   /// where there was nothing to do.
   bool reattach(const std::string& name);
@@ -65,7 +67,6 @@ class Mounter {
   MountState mount_anew(const Definition& definition);
   OpenReply open_source(const Definition& definition, std::optional<DaemonClient>& daemon) const;
   static void serve(const MountState& state, const std::vector<UniqueFd>& fds, DaemonClient& daemon);
-  static void end_device(const MountState& state);
   ScopedMount mount_served(const MountState& state, KernelTransport& transport) const;
   bool reattach_locked(const MountState& state);
   void undo(const MountState& state);

@@ -99,7 +99,7 @@ class Ending {
   /// a third ends the reads of those who have it open even so.
   void run() {
     termination_.take();
-    while (!try_unmount()) {
+    while (!try_unmount("it is served until that ends, a further signal detaches it")) {
       const auto again = termination_.wait(daemon_, kPause);
       if (!again) continue;
       if (*again) termination_.take();
@@ -107,15 +107,19 @@ class Ending {
     }
   }
 
-  /// Where its daemon is gone nobody can read it any more.
+  /// Where its daemon is gone nobody can read it any more: what waits for the next one, over nbd for minutes,
+  /// waits in vain.
   void run_unserved() {
-    if (!try_unmount()) mounter_.detach(state_);
+    if (try_unmount("its daemon is gone, reads of it fail from now on")) return;
+    mounter_.detach(state_);
+    Mounter::end_device(state_);
   }
 
  private:
   static constexpr std::chrono::seconds kPause{1};
 
-  bool try_unmount() {
+  /// False where it is in use, after a word on that and on what is to come.
+  bool try_unmount(const char* outlook) {
     try {
       mounter_.unmount(state_.name(), state_.generation);
       return true;
@@ -123,8 +127,7 @@ class Ending {
       if (error.kind() != ErrorKind::busy) throw;
       if (error.what() != said_) {
         said_ = error.what();
-        logf(LogLevel::warning, "{}: {}; it is served until that ends, a further signal detaches it",
-             state_.name(), said_);
+        logf(LogLevel::warning, "{}: {}; {}", state_.name(), said_, outlook);
       }
       return false;
     }
