@@ -9,7 +9,9 @@
 namespace erofs_oci {
 namespace {
 
-/// All others take effect on restart. A credential is read anew by each reload, whether its name has changed or not.
+/// All others take effect on restart. A credential's file is read anew by each reload, whether its name has
+/// changed or not; what systemd passes on (LoadCredential=) is a copy that it made when the unit started, and
+/// the same until a restart.
 constexpr auto kOnReload =
     std::to_array<std::string_view>({"io.on_unavailable", "io.deadline", "io.read_ahead", "cache.pin",
                                      "registry.credential", "start_timeout"});
