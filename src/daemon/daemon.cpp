@@ -195,11 +195,11 @@ int run_daemon(const DaemonOptions& options) {
                                       ? load_daemon_settings(options.settings_file)
                                       : settings_to_serve_with(options.settings_file, options.state_dir);
   set_log_level(settings.log_level);
-  auto passed = ServiceManager::take_descriptors();
+  ServiceManager manager;
+  auto passed = manager.take_descriptors();
   UniqueFd listener = take_listener(passed, options);
   const uid_t owner = owner_of(listener, options);
 
-  ServiceManager manager;
   StoredMounts stored = sort_stored(std::move(passed), manager);
   drop_unclaimed(stored, MountStates(), manager);
   Pulses pulses;

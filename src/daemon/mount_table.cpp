@@ -105,35 +105,37 @@ struct MountTable::Mount {
     return generation;
   }
   /// The connection and what the source is opened from: they lie with the service manager before the first request is taken.
-  void keep(const ServiceManager& manager, const std::string& new_generation, TransportKind new_kind,
+  void keep(ServiceManager& manager, const std::string& new_generation, TransportKind new_kind,
             const StoredMount& parts) REQUIRES(mutex) {
     if (generation != new_generation) forget_kept(manager);
     const StoredMount sources = record->to_stored(new_kind);
     std::map<std::string, int> fds;
     for (const StoredMount* each : {&parts, &sources}) {
-      for (const auto& [part, fd] : *each) {
-        fds.emplace(stored_name(new_generation, part), fd.get());
-        kept_parts.insert(part);
-      }
+      for (const auto& [part, fd] : *each) fds.emplace(stored_name(new_generation, part), fd.get());
     }
     manager.store(fds);
+    for (const StoredMount* each : {&parts, &sources}) {
+      for (const auto& [part, fd] : *each) kept_parts.insert(part);
+    }
   }
   /// After a reload. Whoever dies between the two calls leaves the mount to be handed over by erofs-oci reattach.
-  void keep_policy(const ServiceManager& manager) REQUIRES(mutex) {
+  void keep_policy(ServiceManager& manager) REQUIRES(mutex) {
     if (!kind || kept_parts.empty()) return;
     StoredMount sources = record->to_stored(*kind);
     std::map<std::string, int> fds;
     for (const std::string_view part : kPolicyParts) {
       const std::string name = stored_name(generation, part);
-      manager.forget(name);
       const auto found = sources.find(part);
-      if (found == sources.end()) continue;
-      fds.emplace(name, found->second.get());
-      kept_parts.emplace(part);
+      if (found == sources.end()) {
+        manager.forget(name);
+      } else {
+        fds.emplace(name, found->second.get());
+      }
     }
     manager.store(fds);
+    for (const std::string_view part : kPolicyParts) kept_parts.emplace(part);
   }
-  void forget_kept(const ServiceManager& manager) REQUIRES(mutex) {
+  void forget_kept(ServiceManager& manager) REQUIRES(mutex) {
     for (const std::string& part : kept_parts) manager.forget(stored_name(generation, part));
     kept_parts.clear();
   }

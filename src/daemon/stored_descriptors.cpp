@@ -36,7 +36,7 @@ std::string stored_name(const std::string& generation, std::string_view part) {
   return fmt::format("{}.{}", generation, part);
 }
 
-StoredMounts sort_stored(std::map<std::string, UniqueFd> passed, const ServiceManager& manager) {
+StoredMounts sort_stored(std::map<std::string, UniqueFd> passed, ServiceManager& manager) {
   StoredMounts stored;
   for (auto& [name, fd] : passed) {
     const std::string generation = name.substr(0, kGenerationLength);
@@ -50,7 +50,7 @@ StoredMounts sort_stored(std::map<std::string, UniqueFd> passed, const ServiceMa
   return stored;
 }
 
-void drop_unclaimed(StoredMounts& stored, const MountStates& states, const ServiceManager& manager) try {
+void drop_unclaimed(StoredMounts& stored, const MountStates& states, ServiceManager& manager) try {
   if (stored.empty()) return;
   const std::set<std::string> claimed = generations_of(states);
   std::erase_if(stored, [&](const auto& entry) {
@@ -65,7 +65,7 @@ void drop_unclaimed(StoredMounts& stored, const MountStates& states, const Servi
   logf(LogLevel::warning, "{}; keeping all stored descriptors", error.what());
 }
 
-void forget(const std::string& generation, const StoredMount& parts, const ServiceManager& manager) {
+void forget(const std::string& generation, const StoredMount& parts, ServiceManager& manager) {
   for (const auto& [part, fd] : parts) manager.forget(stored_name(generation, part));
 }
 

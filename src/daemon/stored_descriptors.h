@@ -27,14 +27,14 @@ constexpr std::string_view kStoredPipeWrite = "pipe-write";
 std::string stored_name(const std::string& generation, std::string_view part);
 
 /// Sorts what the service manager passed; what bears no such name it is to forget.
-StoredMounts sort_stored(std::map<std::string, UniqueFd> passed, const ServiceManager& manager);
+StoredMounts sort_stored(std::map<std::string, UniqueFd> passed, ServiceManager& manager);
 
 /// Takes what belongs to no mount out of `stored`, and has the service manager forget it. A state file is
 /// written before anything is stored under its generation, and removed after it was forgotten: what none
 /// names, and the kernel has let go of, nobody will claim. Where a state file cannot be read, all is kept.
-void drop_unclaimed(StoredMounts& stored, const MountStates& states, const ServiceManager& manager);
+void drop_unclaimed(StoredMounts& stored, const MountStates& states, ServiceManager& manager);
 
 /// Has the service manager forget all of one generation.
-void forget(const std::string& generation, const StoredMount& parts, const ServiceManager& manager);
+void forget(const std::string& generation, const StoredMount& parts, ServiceManager& manager);
 
 }  // namespace erofs_oci

@@ -18,6 +18,7 @@ namespace erofs_oci {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Key;
 using ::testing::UnorderedElementsAre;
@@ -64,11 +65,12 @@ class StoredDescriptorsTest : public ::testing::Test {
     stored_[generation].emplace(kStoredConnection, UniqueFd(ends[1]));
     stored_[generation].emplace(kStoredTable, open_file("/dev/null", O_RDONLY));
   }
-  void drop() { drop_unclaimed(stored_, states_, ServiceManager()); }
+  void drop() { drop_unclaimed(stored_, states_, daemon_); }
 
   testing::TemporaryFolder folder_;
   MountStates states_{folder_.path()};
   NotifySocket manager_{folder_ / "notify"};
+  ServiceManager daemon_;
   StoredMounts stored_;
 };
 
@@ -80,7 +82,7 @@ TEST_F(StoredDescriptorsTest, SortsByGenerationAndForgetsWhatIsNoneOfOurs) {
   for (const char* name : {"stored", "x.connection"}) passed[name] = open_file("/dev/null", O_RDONLY);
   passed[stored_name(kMounted, "table")] = open_file("/dev/null", O_RDONLY);
   passed[stored_name(kMounted, "image")] = open_file("/dev/null", O_RDONLY);
-  const StoredMounts stored = sort_stored(std::move(passed), ServiceManager());
+  const StoredMounts stored = sort_stored(std::move(passed), daemon_);
   ASSERT_THAT(stored, ElementsAre(Key(kMounted)));
   EXPECT_THAT(stored.at(kMounted), ElementsAre(Key("image"), Key("table")));
   EXPECT_THAT(manager_.received(),
@@ -122,6 +124,52 @@ TEST_F(StoredDescriptorsTest, KeepsAllWhereTheFolderCannotBeRead) {
   store(kGone);
   drop();
   EXPECT_THAT(stored_, ElementsAre(Key(kGone)));
+}
+
+/// As many descriptors as there are parts, under names of that length.
+std::map<std::string, int> parts_of(const std::string& generation, size_t count, size_t part_length, int fd) {
+  std::map<std::string, int> parts;
+  for (size_t i = 0; i < count; ++i) {
+    parts.emplace(stored_name(generation, fmt::format("{:0{}}", i, part_length)), fd);
+  }
+  return parts;
+}
+
+TEST(ServiceManagerTest, RefusesNamesThatNoProgramCanBeStartedWith) {
+  constexpr size_t kMaxEnvironmentString = 131072;  // MAX_ARG_STRLEN, with the variable's name and the end
+  static_assert(ServiceManager::kMaxNameBytes + sizeof "LISTEN_FDNAMES=" < kMaxEnvironmentString);
+  ServiceManager manager;
+  const UniqueFd fd = open_file("/dev/null", O_RDONLY);
+  constexpr size_t kLayout = 33 + 9 + 1;  // "layout-17" and the like
+  const size_t fit = ServiceManager::kMaxNameBytes / kLayout;
+  const auto many = parts_of(kMounted, fit, 9, fd.get());
+  manager.store(many);
+  manager.store(many);  // which are there
+  const auto more = parts_of(kGone, 2, 9, fd.get());
+  try {
+    manager.store(more);
+    FAIL() << "takes more than fits";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::no_space);
+    EXPECT_THAT(error.what(), HasSubstr("120000 bytes"));
+    EXPECT_THAT(error.what(), HasSubstr("unmount another one first"));
+  }
+  manager.forget(many.begin()->first);
+  manager.forget(many.rbegin()->first);
+  manager.store(more);
+}
+
+TEST(ServiceManagerTest, RefusesMoreThanTheUnitHasKept) {
+  ServiceManager manager;
+  const UniqueFd fd = open_file("/dev/null", O_RDONLY);
+  manager.store(parts_of(kMounted, ServiceManager::kMaxStored, 4, fd.get()));
+  EXPECT_THROW(manager.store(parts_of(kGone, 1, 4, fd.get())), Error);
+}
+
+TEST_F(StoredDescriptorsTest, NothingIsStoredOfWhatIsTooMuch) {
+  const UniqueFd fd = open_file("/dev/null", O_RDONLY);
+  EXPECT_THROW(daemon_.store(parts_of(kMounted, ServiceManager::kMaxStored + 1, 4, fd.get())), Error);
+  EXPECT_THAT(manager_.received(), IsEmpty());
 }
 
 }  // namespace
