@@ -77,6 +77,16 @@ bool end_connection(const StoredMount& parts) {
   return !S_ISCHR(stat_fd(fd, kStoredConnection).st_mode);  // /dev/fuse
 }
 
+UnservedConnection::UnservedConnection(const StoredMount& parts) {
+  if (const auto found = parts.find(kStoredConnection); found != parts.end())
+    connection_ = duplicate(found->second.get());
+}
+
+UnservedConnection::~UnservedConnection() {
+  if (connection_)
+    ::shutdown(connection_.get(), SHUT_RDWR);  // what is no socket ends with its last descriptor
+}
+
 std::unique_ptr<Transport> serve_connection(TransportKind kind, StoredMount parts, const std::string& name,
                                             std::shared_ptr<BlockDevice> device, TransportEnded ended,
                                             ReadGivenUp given_up, Pulses* pulses) {

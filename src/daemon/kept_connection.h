@@ -32,6 +32,21 @@ bool end_connection(const StoredMount& parts);
 
 StoredMount copies_of(const StoredMount& parts);
 
+/// Ends the connection (end_connection()) if nobody comes to serve it: the service manager's copies would
+/// have the kernel wait for answers for ever, and refuse another connection.
+class UnservedConnection {
+ public:
+  explicit UnservedConnection(const StoredMount& parts);
+  ~UnservedConnection();
+  UnservedConnection(const UnservedConnection&) = delete;
+  UnservedConnection& operator=(const UnservedConnection&) = delete;
+  /// It is served.
+  void release() { connection_.reset(); }
+
+ private:
+  UniqueFd connection_;
+};
+
 /// Serves `device` on the connection, and goes on with what a predecessor left. `name` is the mount's.
 std::unique_ptr<Transport> serve_connection(TransportKind kind, StoredMount parts, const std::string& name,
                                             std::shared_ptr<BlockDevice> device, TransportEnded ended,

@@ -260,12 +260,19 @@ void MountTable::serve(const ServeRequest& request, std::vector<UniqueFd> fds) {
   MutexLock lock(mount->mutex);
   if (mount->closed) throw Error(ErrorKind::not_found, "the daemon has closed it");
   StoredMount parts = parts_of(request, std::move(fds));  // before what is served is touched
-  mount->transport.reset();                               // of a connection that is no more
+  UnservedConnection unserved(parts);
+  mount->transport.reset();  // of a connection that is no more
   if (can_be_kept(request.transport)) mount->keep(manager_, request.generation, request.transport, parts);
   mount->generation = request.generation;
   mount->kind = request.transport;
   mount->health->transport_started();
-  mount->transport = make_transport(*mount, request.transport, std::move(parts));
+  try {
+    mount->transport = make_transport(*mount, request.transport, std::move(parts));
+  } catch (const Error&) {
+    mount->forget_kept(manager_);  // the next daemon could not go on with it, either
+    throw;
+  }
+  unserved.release();
   if (!mount->prefetch) mount->prefetch = start_prefetch(*mount);
   mount->health->served(mount->definition.image, request.transport);
 }
@@ -370,6 +377,18 @@ StoredMount MountTable::parts_of(const ServeRequest& request, std::vector<Unique
   return new_connection(request.transport, std::move(fds));
 }
 
+StoredMount MountTable::copies_of_stored(const std::string& generation) const {
+  MutexLock lock(mutex_);
+  const auto stored = stored_.find(generation);
+  if (stored == stored_.end()) throw Error(ErrorKind::not_found, "its connection was closed meanwhile");
+  return copies_of(stored->second);
+}
+
+void MountTable::take_over_stored(const std::string& generation) {
+  MutexLock lock(mutex_);
+  stored_.erase(generation);
+}
+
 std::unique_ptr<Transport> MountTable::make_transport(const Mount& mount, TransportKind kind, StoredMount parts) const {
   const auto ended = [health = mount.health](const TransportEnd& end) { health->transport_ended(end); };
   const auto given_up = [health = mount.health](ByteRange range) {
@@ -446,13 +465,14 @@ void MountTable::resume(const std::string& generation, StoredSource source, cons
     const auto mount = make_mount(std::move(source.input), [](const OpenProgress&) {});
     check_same_source(source.opened, mount->describe());
     MutexLock lock(mount->mutex);
-    StoredMount parts = parts_of({name, generation, source.kind, {}}, {});
+    StoredMount parts = copies_of_stored(generation);
     for (const auto& [part, fd] : parts) mount->kept_parts.insert(part);
     const std::string left = describe_left(source.kind, parts);
     mount->generation = generation;
     mount->kind = source.kind;
     mount->health->transport_started();
     mount->transport = make_transport(*mount, source.kind, std::move(parts));
+    take_over_stored(generation);  // until here it is left to reattach if something is thrown
     mount->prefetch = start_prefetch(*mount);
     insert(mount);
     mount->health->served(mount->definition.image, source.kind);

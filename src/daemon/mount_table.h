@@ -83,6 +83,8 @@ class MountTable {
   void insert(const std::shared_ptr<Mount>& mount);
   void abandon(const std::shared_ptr<Mount>& mount);
   StoredMount parts_of(const ServeRequest& request, std::vector<UniqueFd> fds);
+  StoredMount copies_of_stored(const std::string& generation) const;
+  void take_over_stored(const std::string& generation);
   std::unique_ptr<Transport> make_transport(const Mount& mount, TransportKind kind, StoredMount parts) const;
 
   void resume(const std::string& generation, StoredSource source, const std::stop_token& stop);

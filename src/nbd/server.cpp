@@ -55,7 +55,7 @@ Server::Server(Connection connection, std::shared_ptr<BlockDevice> device, Given
     throw errno_error("nbd socket");
 }
 
-Server::End Server::run(const LoopPulse& pulse) {
+Server::End Server::run(const LoopPulse& pulse) try {
   pulse.work();
   take_over();
   while (!inbox_->stopping()) {
@@ -71,6 +71,9 @@ Server::End Server::run(const LoopPulse& pulse) {
     if (const auto reason = receive()) return end(*reason);
   }
   return End::stopped;
+} catch (...) {
+  end(End::protocol_error);
+  throw;
 }
 
 Server::End Server::end(End reason) {

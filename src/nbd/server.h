@@ -46,8 +46,9 @@ class Server {
   Server(Connection connection, std::shared_ptr<BlockDevice> device, GivenUp given_up);
 
   enum class End { stopped, disconnected, peer_closed, protocol_error };
-  /// Serves until the kernel leaves or stop(). Unless it was stopped, the socket is shut down at the end, so
-  /// that the kernel knows and the device can be given another one.
+  /// Serves until the kernel leaves or stop(). Unless it was stopped, the socket is shut down at the end, be
+  /// that an exception, so that the kernel knows and the device can be given another one: copies of the
+  /// socket, as the service manager has one, keep it open.
   End run(const LoopPulse& pulse = {nullptr, "nbd"});
 
   /// Ends run() soon: no new request is taken, and what is not answered is left to the successor.

@@ -275,6 +275,15 @@ TEST_F(ResumeTest, EndsAConnectionWithoutItsSource) {
   EXPECT_TRUE(connection_.is_closed());
 }
 
+TEST_F(ResumeTest, EndsAConnectionThatCannotBeServed) {
+  StoredMounts left = stored(reply());
+  left[kGeneration].erase(std::string(kStoredPipeRead));
+  MountTable mounts(opener_, manager_, std::move(left));
+  mounts.open(input(), [](const OpenProgress&) {});
+  EXPECT_THROW(mounts.serve({"tools", kGeneration, TransportKind::nbd, {}}, {}), Error);
+  EXPECT_TRUE(connection_.is_closed()) << "though connection_ has a copy, as the service manager has";
+}
+
 TEST_F(ResumeTest, AShutDownLeavesWhatIsNotAnswered) {
   MountTable mounts(opener_, manager_, stored(reply()));
   mounts.resume();

@@ -112,6 +112,18 @@ TEST_F(NbdServerTest, EndsWithItsPeerAndTellsIt) {
   EXPECT_TRUE(connection_.is_closed());
 }
 
+TEST_F(NbdServerTest, AnExceptionEndsItAndTellsThePeer) {
+  class Throwing : public MemoryDevice {
+   public:
+    using MemoryDevice::MemoryDevice;
+    void read_or_wait(ByteRange, ReadDone, ReadWaits) override { throw Error(ErrorKind::system, "no more"); }
+  };
+  Server server(copy_of(*connection_.server), std::make_shared<Throwing>(content_), [](ByteRange) {});
+  connection_.ask(1, {0, 512});
+  EXPECT_THROW(server.run(), Error);
+  EXPECT_TRUE(connection_.is_closed()) << "though connection_ has a copy of the socket";
+}
+
 TEST_F(NbdServerTest, WhatIsNoRequestEndsIt) {
   start();
   ASSERT_EQ(::send(connection_.kernel.get(), content_.data(), 28, 0), 28);
