@@ -20,12 +20,16 @@
 #include "cli/live_mount.h"
 #include "cli/mounter.h"
 #include "cli/progress.h"
+#include "cli/reattach_request.h"
 #include "cli/termination.h"
 #include "config/capabilities.h"
 #include "config/definition_file.h"
 
 namespace erofs_oci {
 namespace {
+
+/// A request that is there again, as where a connection is lost as soon as it is made, is not obeyed sooner.
+constexpr unsigned kPauseSeconds = 1;
 
 /// So often all mounts are looked at.
 constexpr int kMaxPasses = 5;
@@ -54,6 +58,15 @@ bool may_pass(ErrorKind kind) {
     default:
       return false;
   }
+}
+
+/// False, with a message, where the daemon's request stays.
+bool take_request(const ReattachRequest& request) try {
+  request.take();
+  return true;
+} catch (const Error& error) {
+  log(LogLevel::error, error.what());
+  return false;
 }
 
 void print_checked(const Definition& definition) {
@@ -154,12 +167,17 @@ int reattach_command(const std::string& name) {
     const auto state = states.load(each);
     if (!state || state->control_socket == kControlSocket) reattach(each);
   };
-  // The daemon may have died again behind a mount that was done. Who starts this at its start does not start it twice.
+  const ReattachRequest request;
+  const bool is_taken = take_request(request);  // first: what is lost from here on is asked for anew
+  // The daemon may have died again behind a mount that was done. Who starts this at its start does not start
+  // it twice.
   for (int passes = 0;; ++passes) {
     any = false;
     is_over = true;
     const int code = for_all(states.names(), reattach_own);
-    if (!any || passes == kMaxPasses) return is_over ? code : EX_TEMPFAIL;
+    if (any && passes < kMaxPasses) continue;
+    if (request.exists()) ::sleep(kPauseSeconds);
+    return is_over && is_taken ? code : EX_TEMPFAIL;
   }
 }
 

@@ -135,7 +135,8 @@ std::filesystem::path runtime_folder() {
   return folder != nullptr ? std::filesystem::path(folder) : std::filesystem::temp_directory_path();
 }
 
-/// Devices are given connections by who may: erofs-oci-reattach.path starts it when this file is written.
+/// Devices are given connections by who may: erofs-oci-reattach.path starts it while this file exists, and it
+/// removes the file before it looks at the mounts.
 void ask_for_reattachment() {
   const std::filesystem::path file = runtime_folder() / "reattach";
   const UniqueFd written(::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));

@@ -76,13 +76,34 @@ is_listed tools || die 'status does not name the mount after a stop and a start'
 ok 'stop and start of the daemon'
 
 # As the daemon asks where a connection is lost, which takes a kernel that closes it.
+ask_for_reattachment() { setpriv --reuid=erofs-oci --regid=erofs-oci --clear-groups bash -c ': >>/run/erofs-ocid/reattach'; }
 reattachments() { journalctl --unit erofs-oci-reattach --output cat | grep -c '^Finished' || true; }
 wait_until 20 systemctl is-active --quiet erofs-oci-reattach.path
 before=$(reattachments)
-setpriv --reuid=erofs-oci --regid=erofs-oci --clear-groups bash -c ': >>/run/erofs-ocid/reattach'
+ask_for_reattachment
 reattached_again() { (($(reattachments) > before)); }
 wait_until 20 reattached_again
+[[ ! -e /run/erofs-ocid/reattach ]] || die 'the request is there after the service'
 ok 'erofs-oci-reattach.service is started when the daemon asks for it'
+
+# It is busy behind its pass, and asked again.
+mkdir -p /run/systemd/system/erofs-oci-reattach.service.d
+printf '%s\n' '[Service]' 'ExecStartPost=/bin/sleep 3' >/run/systemd/system/erofs-oci-reattach.service.d/test.conf
+systemctl daemon-reload
+before=$(reattachments)
+ask_for_reattachment
+is_asked() { [[ -e /run/erofs-ocid/reattach ]]; }
+is_busy() { [[ $(systemctl show --property SubState --value erofs-oci-reattach.service) == start-post ]]; }
+wait_until 20 is_busy
+! is_asked || die 'the request is there behind the pass'
+ask_for_reattachment
+reattached_twice() { (($(reattachments) == before + 2)) && ! is_asked; }
+wait_until 20 reattached_twice
+rm -r /run/systemd/system/erofs-oci-reattach.service.d
+systemctl daemon-reload
+sleep 3
+reattached_twice || die "started $(($(reattachments) - before)) times for two requests"
+ok 'what the daemon asks for while the service runs is not forgotten'
 
 sed -i '1s|.*|image = "registry.invalid/none:1"|' /etc/erofs-oci/tools.toml
 check systemctl daemon-reload
