@@ -69,6 +69,13 @@ std::string describe_left(TransportKind kind, const StoredMount& parts) {
   return text;
 }
 
+bool predecessor_faulted(const StoredMount& parts) try {
+  const auto table = parts.find(kStoredTable);
+  return table != parts.end() && RequestTable::adopt(duplicate(table->second.get())).predecessor_faulted();
+} catch (const Error&) {
+  return false;  // of another version
+}
+
 bool end_connection(const StoredMount& parts) {
   const auto connection = parts.find(kStoredConnection);
   if (connection == parts.end()) return true;

@@ -26,6 +26,8 @@ StoredMount new_connection(TransportKind kind, std::vector<UniqueFd> fds);
 std::string why_lost(TransportKind kind, const StoredMount& parts);
 /// For people: what a predecessor left undone.
 std::string describe_left(TransportKind kind, const StoredMount& parts);
+/// Whether whoever served it before died by a fault of its own, as far as is known.
+bool predecessor_faulted(const StoredMount& parts);
 /// Of nbd: has the kernel know that the connection is over, so that a client can give the device another one. False of fuse,
 /// whose connection is the only one there will be, and ends with its last descriptor.
 bool end_connection(const StoredMount& parts);

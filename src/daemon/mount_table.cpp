@@ -273,7 +273,7 @@ void MountTable::serve(const ServeRequest& request, std::vector<UniqueFd> fds) {
     throw;
   }
   unserved.release();
-  if (!mount->prefetch) mount->prefetch = start_prefetch(*mount);
+  if (!mount->prefetch) mount->prefetch = start_prefetch(*mount, request.generation);
   mount->health->served(mount->definition.image, request.transport);
 }
 
@@ -282,6 +282,11 @@ void MountTable::check_cache_takes(Mount& mount) const {
   const DiskCache* const cache = opener_.cache();
   if (cache == nullptr || !cache->writes() || cached_layers(*mount.source.device).empty())
     throw Error(ErrorKind::unsupported, "there is no cache on disk that takes its data");
+}
+
+bool MountTable::had_fault(const std::string& generation) const {
+  MutexLock lock(mutex_);
+  return had_fault_.contains(generation);
 }
 
 /// Of all that can be read.
@@ -298,11 +303,22 @@ std::unique_ptr<Prefetch> MountTable::prefetch_of_all(Mount& mount, std::optiona
                                     PrefetchOptions{.rate = rate, .neighbours = 2});
 }
 
-/// As the definition wants it; null where it wants none, or it cannot be.
-std::unique_ptr<BackgroundPrefetch> MountTable::start_prefetch(Mount& mount) const {
+/// As the definition wants it; null where it wants none, or it cannot be, or the last daemon may have died of
+/// it: what is prefetched is in no table of requests, so each further crash would be put down to reads that
+/// have nothing to do with it, until they fail.
+std::unique_ptr<BackgroundPrefetch> MountTable::start_prefetch(Mount& mount,
+                                                               const std::string& generation) const {
   const auto& [mode, rate] = mount.definition.prefetch;
   if (mode != PrefetchMode::all) return nullptr;
   const std::string& name = mount.definition.name;
+  if (had_fault(generation)) {
+    logf(LogLevel::warning,
+         "{}: prefetch: the last daemon died by a fault of its own, which this may have caused; going on "
+         "without "
+         "until the daemon or the mount is restarted, or erofs-oci prefetch {} is called",
+         name, name);
+    return nullptr;
+  }
   try {
     return std::make_unique<BackgroundPrefetch>(name, prefetch_of_all(mount, rate));
   } catch (const Error& error) {
@@ -419,7 +435,10 @@ void MountTable::resume() {
   StoredMounts stored;
   {
     MutexLock lock(mutex_);
-    for (const auto& [generation, parts] : stored_) stored.emplace(generation, copies_of(parts));
+    for (const auto& [generation, parts] : stored_) {
+      stored.emplace(generation, copies_of(parts));
+      if (predecessor_faulted(parts)) had_fault_.insert(generation);
+    }
   }
   for (const auto& [generation, parts] : stored) {
     try {
@@ -473,7 +492,7 @@ void MountTable::resume(const std::string& generation, StoredSource source, cons
     mount->health->transport_started();
     mount->transport = make_transport(*mount, source.kind, std::move(parts));
     take_over_stored(generation);  // until here it is left to reattach if something is thrown
-    mount->prefetch = start_prefetch(*mount);
+    mount->prefetch = start_prefetch(*mount, generation);
     insert(mount);
     mount->health->served(mount->definition.image, source.kind);
     logf(LogLevel::info, "{}: goes on over {}; {}", name, to_string(source.kind), left);

@@ -76,7 +76,8 @@ class MountTable {
   std::shared_ptr<Mount> find(const std::string& name) const;
   std::unique_ptr<Prefetch> prefetch_of_all(Mount& mount, std::optional<uint64_t> rate) const;
   void check_cache_takes(Mount& mount) const;
-  std::unique_ptr<BackgroundPrefetch> start_prefetch(Mount& mount) const;
+  std::unique_ptr<BackgroundPrefetch> start_prefetch(Mount& mount, const std::string& generation) const;
+  bool had_fault(const std::string& generation) const;
   std::unique_ptr<StartTrace> start_trace(Mount& mount) const;
   std::optional<OpenReply> describe_served(const std::string& name) const;
   std::shared_ptr<Mount> make_mount(OpenInput input, const StageSink& stage);
@@ -103,6 +104,8 @@ class MountTable {
   std::map<std::string, std::shared_ptr<Mount>> mounts_ GUARDED_BY(mutex_);
   StoredMounts stored_ GUARDED_BY(mutex_);  // of which nobody took over
   std::map<std::string, MountStatus> kept_ GUARDED_BY(mutex_);  // what is known of those, by generation
+  std::set<std::string> had_fault_
+      GUARDED_BY(mutex_);  // generations served by a daemon that died by a fault of its own
   std::set<std::string> resuming_ GUARDED_BY(mutex_);  // names
   mutable CondVar resumed_;
   std::vector<std::jthread> resumers_;  // last: they end before the rest goes

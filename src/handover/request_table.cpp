@@ -141,6 +141,10 @@ void RequestTable::remove(Slot slot) {
   layout_->slots[slot].state.store(State::free, std::memory_order_release);
 }
 
+bool RequestTable::predecessor_faulted() const {
+  return layout_->end.load() == FaultNote::kFaulted;
+}
+
 size_t RequestTable::owed() const {
   return static_cast<size_t>(std::ranges::count_if(
       layout_->slots, [](const Layout::StoredRead& stored) { return stored.state.load() != State::free; }));

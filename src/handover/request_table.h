@@ -81,6 +81,9 @@ class RequestTable {
   /// `slot` is answered and free for others.
   void remove(Slot slot);
 
+  /// Whether the predecessor died by a fault of its own; until take_over().
+  bool predecessor_faulted() const;
+
   /// How many requests are not answered.
   size_t owed() const;
 

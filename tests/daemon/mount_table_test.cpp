@@ -12,10 +12,12 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/temporary_folder.h"
 #include "base/text.h"
 #include "daemon/index_build.h"
 #include "daemon/stored_descriptors.h"
+#include "handover/fault.h"
 #include "nbd/connection.h"
 
 namespace erofs_oci {
@@ -273,6 +275,46 @@ TEST_F(ResumeTest, EndsAConnectionWithoutItsSource) {
   MountTable mounts(opener_, manager_, std::move(left));
   mounts.resume();
   EXPECT_TRUE(connection_.is_closed());
+}
+
+/// What the log has about prefetching, which a mount without a cache is refused.
+class ResumePrefetchTest : public ResumeTest {
+ protected:
+  ResumePrefetchTest() {
+    set_log_sink([this](LogLevel, std::string_view message, const LogFields&) {
+      if (message.find("prefetch: ") != std::string_view::npos) said_ = message;
+    });
+  }
+  ~ResumePrefetchTest() override {
+    set_log_sink([](LogLevel, std::string_view, const LogFields&) {});
+  }
+  void resume() {
+    StoredMounts left = stored(reply());
+    OpenInput prefetched = input();
+    prefetched.definition.prefetch.mode = PrefetchMode::all;
+    SourceRecord record(prefetched);
+    record.set_opened(reply());
+    left[kGeneration].erase("source");
+    left[kGeneration].merge(record.to_stored(TransportKind::nbd));
+    MountTable mounts(opener_, manager_, std::move(left));
+    mounts.resume();
+    EXPECT_EQ(mounts.open(input(), [](const OpenProgress&) {}).reply.generation, kGeneration);
+  }
+
+  std::string said_;
+};
+
+TEST_F(ResumePrefetchTest, BeginsAgain) {
+  resume();
+  EXPECT_THAT(said_, HasSubstr("there is no cache on disk")) << "it was tried";
+}
+
+TEST_F(ResumePrefetchTest, DoesNotBehindAFaultThatItMayHaveCaused) {
+  die_by([] { std::abort(); });
+  resume();
+  EXPECT_THAT(said_, HasSubstr("the last daemon died by a fault of its own"));
+  resume();
+  EXPECT_THAT(said_, HasSubstr("there is no cache on disk")) << "this time nobody died";
 }
 
 TEST_F(ResumeTest, EndsAConnectionThatCannotBeServed) {
