@@ -14,6 +14,7 @@ declare -A message_id=( # of erofs-ocid(8), for ever
   [source_back]=98ffe14685b44d0366781726f8e21b24
   [read_failed]=304aed7c6f5cf387b7a44f8006ec6afb
   [corrupt]=d9b39e6658cac8034d84ce7fb76e9ac5
+  [connection_lost]=3c6ff9a1fbbc4caf99302e66f0cae282
 )
 # in_journal EVENT: since $since, as JSON
 in_journal() { journalctl --sync && journalctl --quiet --output json --since "$since" "MESSAGE_ID=${message_id[$1]}" MOUNT=tools | grep .; }
@@ -73,6 +74,23 @@ status=$(systemctl status --no-pager --full "$(unit tools)" || true)
 [[ $status == *'transport changed as well, which takes a restart'* ]] || die "systemctl status says: $status"
 [[ $(transport_of tools) == nbd ]] || die "it is mounted over $(transport_of tools) after a reload"
 ok 'the reload names the transport'
+
+# A daemon that dies while a reply goes straight to the socket, as the table of requests tells (src/handover/README.md: phase 3), leaves
+# a connection that nobody can go on with. That is found out before anybody can monitor.
+stop_monitor
+since=@$EPOCHREALTIME
+table=$(find "/proc/$(daemon_pid)/fd" -lname '/memfd:erofs-oci-requests*' | head -n 1)
+[[ -n $table ]] || die 'the daemon has no table of requests'
+printf '\3\0\0\0' | dd of="$table" bs=1 seek=12 conv=notrunc status=none
+kill -KILL "$(daemon_pid)"
+wait_until 20 in_journal connection_lost
+(($(in_journal connection_lost | wc -l) == 1)) || die "connection_lost is $(in_journal connection_lost | wc -l) times in the journal"
+ok "$(in_journal connection_lost | jq --raw-output .MESSAGE | cut -c1-150)"
+served_again() { in_journal served; }
+wait_until 60 served_again
+drop_caches
+check timeout 60 cat "$file" >/dev/null
+start_monitor
 
 # fail_to_read: the next daemon has no data in memory
 fail_to_read() {
