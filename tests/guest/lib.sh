@@ -312,7 +312,8 @@ use_daemon() {
 }
 daemon_pid() { systemctl show --property MainPID --value erofs-ocid.service; }
 daemon_is_new() { local pid; pid=$(daemon_pid); [[ $pid != 0 && $pid != "$1" ]] && systemctl --quiet is-active erofs-ocid; }
-daemon_descriptors() { find "/proc/$(daemon_pid)/fd" -mindepth 1 | wc -l; }
+# Without a cached layer's two files, which are closed some time after its last use.
+daemon_descriptors() { find "/proc/$(daemon_pid)/fd" -mindepth 1 ! -lname '/var/cache/erofs-oci/*.map' ! -lname '/var/cache/erofs-oci/*.data' | wc -l; }
 # set_daemon LINE…: a drop-in with these lines in [Service]; without any, none
 set_daemon() {
   local dir=/etc/systemd/system/erofs-ocid.service.d
