@@ -10,8 +10,8 @@ registry=127.0.0.1:5000
 # --- verdicts ---
 
 ok() { echo "ok: $*"; }
-die() { trap - ERR; echo "FAIL: $*" >&2; echo "$*" >/host/work/reason; exit 1; }
-skip() { trap - ERR; echo "SKIP: $*"; echo "$*" >/host/work/reason; exit 77; }
+die() { trap - ERR; echo "FAIL: $*" >&2; echo "$*" >/host/results/reason; exit 1; }
+skip() { trap - ERR; echo "SKIP: $*"; echo "$*" >/host/results/reason; exit 77; }
 trap 'die "line $LINENO: $BASH_COMMAND: exit code $?"' ERR
 
 # check COMMAND…: it must succeed
@@ -35,7 +35,7 @@ wait_until() {
 }
 
 # rounds NUMBER: how often to repeat: $EROFS_OCI_ROUNDS of whoever called tests/guest/run, else the number
-rounds() { local given; given=$(cat /host/work/rounds); echo "${given:-$1}"; }
+rounds() { local given; given=$(cat /host/results/rounds); echo "${given:-$1}"; }
 
 # pause_limit ROUNDS MILLISECONDS: the longest pause that so many rounds may show: what is promised where they are many, as tests/run
 # --long has them, alone on the machine; 5000 where a few run beside another guest

@@ -6,7 +6,7 @@
 . /host/tests/guest/lib.sh
 
 needs_small_blocks
-image=/host/work/image
+image=/host/results/image
 front=127.0.0.1:5001
 
 # What the registry is asked for, and how much of it is taken: a line a request.

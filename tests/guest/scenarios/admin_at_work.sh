@@ -11,7 +11,7 @@ build_package() {
   local tree=/var/tmp/package-$1
   mkdir -p "$tree/DEBIAN"
   cp -a /host/stage/. "$tree"
-  cp /host/work/scripts/* "$tree/DEBIAN"
+  cp /host/results/scripts/* "$tree/DEBIAN"
   chmod 755 "$tree"/DEBIAN/*
   printf '%s\n' 'Package: erofs-oci' "Version: $1" 'Architecture: amd64' 'Maintainer: nobody <nobody@localhost>' \
     'Description: the staged tree' >"$tree/DEBIAN/control"

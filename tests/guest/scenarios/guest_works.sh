@@ -5,7 +5,7 @@
 
 state=$(systemctl is-system-running --wait || true)
 [[ $state == running ]] || die "systemd is $state: $(systemctl list-units --failed --plain --no-legend | paste -sd ' ')"
-[[ $(uname -r) == "$(cat /host/work/kernel)".* ]] || die "kernel $(uname -r) runs, not $(cat /host/work/kernel)"
+[[ $(uname -r) == "$(cat /host/results/kernel)".* ]] || die "kernel $(uname -r) runs, not $(cat /host/results/kernel)"
 ok "kernel $(uname -r), systemd $(systemctl --version | head -n 1), $(systemd-analyze time | head -n 1)"
 
 for module in nbd erofs fuse loop dm-verity overlay; do

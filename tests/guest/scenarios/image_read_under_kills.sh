@@ -7,7 +7,7 @@
 # timeout: 900
 . /host/tests/guest/lib.sh
 
-image=/host/work/image
+image=/host/results/image
 rounds=$(rounds 3)
 counter() { erofs-oci status whole --json | jq ".mounts[0].counters.$1"; }
 

@@ -9,7 +9,7 @@ check modprobe nbd
 # What somebody has open is still connected after a disconnection, and udev looks at each new device.
 check systemctl stop systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udevd.service
 code=0
-/host/work/image/test_nbd --gtest_filter='NbdKernelTest.*' --gtest_output=json:/run/told.json || code=$?
+/host/results/image/test_nbd --gtest_filter='NbdKernelTest.*' --gtest_output=json:/run/told.json || code=$?
 # count RESULT: of so many tests
 count() { jq --arg result "$1" '[.testsuites[].testsuite[] | select(.result == $result)] | length' /run/told.json; }
 ((code == 0)) || die "test_nbd ended with $code: $(jq -r '.testsuites[].testsuite[] | select(.failures) | .name' /run/told.json | paste -sd ' ')"

@@ -5,7 +5,7 @@
 # timeout: 600
 . /host/tests/guest/lib.sh
 
-image=/host/work/image
+image=/host/results/image
 equals_umoci() {
   drop_caches
   python3 /host/tests/e2e/list_tree.py /srv/whole >/run/listed
