@@ -64,15 +64,16 @@ bool uses(const fs::path& process, const MountInfo& mount) {
          has_mapping(process, mount.device);
 }
 
-/// Calls `visit` with the folder of each process until it says false, or the time is over.
+/// Calls `visit` with the folder of each process until it says false; false where the time was over before.
 template <typename Visit>
-void for_each_process(const Visit& visit) {
+bool for_each_process(const Visit& visit) {
   const auto deadline = std::chrono::steady_clock::now() + kTimeLimit;
   std::error_code error;
   for (fs::directory_iterator entry("/proc", error), end; !error && entry != end; entry.increment(error)) {
-    if (std::chrono::steady_clock::now() > deadline) return;
-    if (parse_u64(entry->path().filename().native()) && !visit(entry->path())) return;
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    if (parse_u64(entry->path().filename().native()) && !visit(entry->path())) return true;
   }
+  return !error;
 }
 
 std::string describe(const fs::path& process) {
@@ -102,11 +103,11 @@ bool is_mounted_anywhere(dev_t device) {
   // proc_pid_mountinfo(5): "id parent major:minor root …"; paths have no spaces.
   const std::string wanted = fmt::format(" {}:{} ", major(device), minor(device));
   bool found = false;
-  for_each_process([&](const fs::path& process) {
+  const bool is_known = for_each_process([&](const fs::path& process) {
     found = read_proc(process / "mountinfo", kMaxMountInfoBytes).find(wanted) != std::string::npos;
     return !found;
   });
-  return found;
+  return found || !is_known;
 }
 
 }  // namespace erofs_oci

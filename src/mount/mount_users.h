@@ -13,7 +13,8 @@ namespace erofs_oci {
 /// may not be looked at is left out. Asks no filesystem, so a stuck one does not block it.
 std::vector<std::string> find_mount_users(const MountInfo& mount);
 
-/// Whether the filesystem on `device` is mounted in the mount namespace of any process. As above.
+/// Whether the filesystem on `device` is mounted in the mount namespace of any process, or that could not be found out in the time
+/// that somebody waits for it.
 bool is_mounted_anywhere(dev_t device);
 
 }  // namespace erofs_oci
