@@ -281,39 +281,38 @@ TEST_F(SpanLoaderTest, PrefetchOfWhatMemoryHoldsFetchesNothing) {
   loader_.drop(*of);
 }
 
-TEST_F(SpanLoaderTest, WhatWasPrefetchedIsTheFirstToGo) {
-  MemoryBound memory(2 * kMiB);
-  SpanLoader loader(memory, workers_);
-  const auto of = stream(blob_, content_);
-  loader.use(*of);
-  const auto load = [&](size_t span) {
-    loader.load(of, span, Priority::foreground, [](const SpanResult&) {});
-  };
-  load(0);
-  loader.prefetch(of, 1, [](const auto&) {});
-  load(2);
-  EXPECT_TRUE(loader.find(*of, 0));
-  EXPECT_FALSE(loader.find(*of, 1));
-  EXPECT_TRUE(loader.find(*of, 2));
-  loader.drop(*of);
+/// Memory for two of three spans.
+class InLittleMemory : public SpanLoaderTest {
+ protected:
+  InLittleMemory() { loader_.use(*of_); }
+  ~InLittleMemory() override { loader_.drop(*of_); }
+  void read(size_t span, uint64_t bytes) {
+    loader_.load(of_, span, Priority::foreground, [](const SpanResult&) {}, bytes);
+  }
+  bool holds(size_t span) { return static_cast<bool>(loader_.find(*of_, span)); }
+
+  MemoryBound memory_{2 * kMiB};
+  SpanLoader loader_{memory_, workers_};
+  const std::shared_ptr<const Stream> of_ = stream(blob_, content_);
+};
+
+TEST_F(InLittleMemory, WhatWasPrefetchedIsTheFirstToGo) {
+  read(0, 1);
+  loader_.prefetch(of_, 1, [](const auto&) {});
+  read(2, 1);
+  EXPECT_TRUE(holds(0));
+  EXPECT_FALSE(holds(1));
+  EXPECT_TRUE(holds(2));
 }
 
-TEST_F(SpanLoaderTest, WhatHasBeenReadFromEndToEndGoesBeforeWhatWasUsedLessRecently) {
-  MemoryBound memory(2 * kMiB);
-  SpanLoader loader(memory, workers_);
-  const auto of = stream(blob_, content_);
-  loader.use(*of);
-  const auto read = [&](size_t span, uint64_t bytes) {
-    loader.load(of, span, Priority::foreground, [](const SpanResult&) {}, bytes);
-  };
+TEST_F(InLittleMemory, WhatHasBeenReadFromEndToEndGoesBeforeWhatWasUsedLessRecently) {
   read(0, kMiB / 2);
   read(1, kMiB / 2);
   read(1, kMiB / 2);
   read(2, 1);
-  EXPECT_TRUE(loader.find(*of, 0));
-  EXPECT_FALSE(loader.find(*of, 1));
-  EXPECT_TRUE(loader.find(*of, 2));
-  loader.drop(*of);
+  EXPECT_TRUE(holds(0));
+  EXPECT_FALSE(holds(1));
+  EXPECT_TRUE(holds(2));
 }
 
 TEST_F(SpanLoaderTest, PrefetchDoesNotWaitForMemory) {
