@@ -51,7 +51,7 @@ class Image {
   virtual std::string config() = 0;
   /// The digests of the layers' streams, which the configuration states; empty where there is none.
   std::vector<Digest> diff_ids();
-  /// Fails what the functions above, and the blobs they opened, wait for now or will. Thread-safe.
+  /// Fails what the functions above, and the blobs they opened, wait for, at present and later. Thread-safe.
   virtual void give_up(const Error& reason) = 0;
 };
 

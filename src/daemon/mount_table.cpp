@@ -313,8 +313,7 @@ std::unique_ptr<BackgroundPrefetch> MountTable::start_prefetch(Mount& mount,
   const std::string& name = mount.definition.name;
   if (had_fault(generation)) {
     logf(LogLevel::warning,
-         "{}: prefetch: the last daemon died by a fault of its own, which this may have caused; going on "
-         "without "
+         "{}: prefetch: the last daemon died by a fault of its own, which this may have caused; going on without "
          "until the daemon or the mount is restarted, or erofs-oci prefetch {} is called",
          name, name);
     return nullptr;

@@ -90,10 +90,8 @@ void ServiceManager::note_stored(const std::map<std::string, int>& fds) {
     throw make_error(
         ErrorKind::no_space,
         "the service manager keeps {} descriptors of mounts, whose names take {} bytes; its limits, {} and "
-        "{} bytes, "
-        "leave no room for {} more of {} bytes, and without them no restart could go on with the mount; "
-        "unmount "
-        "another one first, or have an oci: folder be a tar file (oci-archive:), which takes one descriptor",
+        "{} bytes, leave no room for {} more of {} bytes, and without them no restart could go on with the mount; "
+        "unmount another one first, or have an oci: folder be a tar file (oci-archive:), which takes one descriptor",
         stored_.size(), name_bytes_, kMaxStored, kMaxNameBytes, added.size(), bytes);
   }
   stored_.insert(added.begin(), added.end());

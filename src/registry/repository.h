@@ -46,7 +46,7 @@ class Repository {
   /// unsupported.
   http::Task<std::string> fetch_small_blob(Descriptor descriptor, uint64_t limit);
 
-  /// Fails what the functions above and Blob::open wait for now, and what they are called for later, with
+  /// Fails what the functions above and Blob::open wait for at present, and what they are called for later, with
   /// `reason`: a mount that is given up. Blobs that are open go on. Thread-safe.
   static void cancel(const std::shared_ptr<Repository>& repository, const Error& reason);
 
