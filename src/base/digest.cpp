@@ -72,6 +72,13 @@ Digest Sha256::finish() {
   return digest;
 }
 
+Sha256 Sha256::copy() const {
+  Sha256 other;
+  if (EVP_MD_CTX_copy_ex(other.context_.get(), context_.get()) != 1)
+    throw Error(ErrorKind::system, "OpenSSL cannot copy a SHA-256 digest");
+  return other;
+}
+
 Digest sha256(Bytes bytes) {
   Sha256 hash;
   hash.update(bytes);

@@ -37,6 +37,8 @@ class Sha256 {
   void update(Bytes bytes);
   /// The digest of everything so far; the object starts again from nothing.
   Digest finish();
+  /// Another one that goes on from here by itself.
+  Sha256 copy() const;
 
  private:
   struct Free {

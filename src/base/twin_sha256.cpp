@@ -63,25 +63,12 @@ void TwinSha256::update(Bytes bytes) {
   }
   const Bytes to_stream = stream_.fill(bytes);
   const Bytes to_piece = piece_.fill(bytes);
-  update_both(stream_, to_stream, piece_, to_piece);
-}
-
-/// Neither has a block begun.
-void TwinSha256::update_both(Lane& first, Bytes to_first, Lane& second, Bytes to_second) {
-  const size_t together = std::min(to_first.size(), to_second.size()) / kBlock * kBlock;
-  sha256_compress_two(first.state, to_first.data(), second.state, to_second.data(), together / kBlock);
-  first.size += together;
-  second.size += together;
-  first.update(to_first.subspan(together));
-  second.update(to_second.subspan(together));
-}
-
-std::array<Digest, 2> TwinSha256::both(Bytes first, Bytes second, bool by_instructions) {
-  if (!by_instructions) return {sha256(first), sha256(second)};
-  Lane to_first;
-  Lane to_second;
-  update_both(to_first, first, to_second, second);
-  return {to_first.finish(), to_second.finish()};
+  const size_t together = std::min(to_stream.size(), to_piece.size()) / kBlock * kBlock;
+  sha256_compress_two(stream_.state, to_stream.data(), piece_.state, to_piece.data(), together / kBlock);
+  stream_.size += together;
+  piece_.size += together;
+  stream_.update(to_stream.subspan(together));
+  piece_.update(to_piece.subspan(together));
 }
 
 Digest TwinSha256::finish_piece() {

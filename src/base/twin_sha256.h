@@ -21,9 +21,6 @@ class TwinSha256 {
   /// Of everything.
   Digest finish();
 
-  /// The SHA-256 of each of two, likewise in little more time than one of them takes.
-  static std::array<Digest, 2> both(Bytes first, Bytes second, bool by_instructions = has_sha256_instructions());
-
  private:
   static constexpr size_t kBlock = 64;
 
@@ -41,8 +38,6 @@ class TwinSha256 {
     void update(Bytes bytes);
     Digest finish();
   };
-
-  static void update_both(Lane& first, Bytes to_first, Lane& second, Bytes to_second);
 
   const bool by_instructions_;
   Lane stream_;

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
+#include "base/crc64.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "cache/built_layer.h"
-#include "cache/checksum.h"
 #include "cache/disk_cache.h"
 
 // What builds of indexes leave to the cache (built_layer.h).

@@ -6,11 +6,11 @@
 
 #include <algorithm>
 
+#include "base/crc64.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/proc_path.h"
-#include "cache/checksum.h"
 
 namespace erofs_oci {
 namespace {

@@ -7,11 +7,11 @@
 #include <algorithm>
 #include <ctime>
 
+#include "base/crc64.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "cache/built_layer.h"
-#include "cache/checksum.h"
 
 namespace erofs_oci {
 namespace {

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <array>
 
+#include "base/crc64.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "cache/checksum.h"
 
 namespace erofs_oci {
 namespace {

@@ -77,13 +77,13 @@ struct ScannedLayer {
   std::unique_ptr<LayerSink> sink;
 };
 
-uint32_t store_window(SpanStart&& start, ScannedLayer& layer) {
+std::vector<std::byte> store_window(SpanStart&& start, ScannedLayer& layer) {
   zero_unreferenced(start);
-  if (std::ranges::all_of(start.window, [](std::byte byte) { return byte == std::byte{0}; })) return 0;
-  const auto compressed = zstd_compress(start.window);
+  if (std::ranges::all_of(start.window, [](std::byte byte) { return byte == std::byte{0}; })) return {};
+  auto compressed = zstd_compress(start.window);
   pwrite_all(layer.windows.get(), layer.windows_size, compressed, "scratch file for windows");
   layer.windows_size += compressed.size();
-  return static_cast<uint32_t>(compressed.size());
+  return compressed;
 }
 
 ScannedLayer scan_for_image(const LayerInput& input, const BuildOptions& options, Progress& progress) {
@@ -177,7 +177,7 @@ Digest write_spans(IndexWriter& writer, const std::vector<ScannedSpan>& spans) {
   for (const ScannedSpan& span : spans) {
     format::Span entry{.in = span.in,
                        .out = span.out,
-                       .window_offset = span.window_offset,
+                       .checksum = span.checksum,
                        .window_size = span.window_size,
                        .bits = span.bits,
                        .zero = {},
@@ -258,7 +258,7 @@ BuildReport build_tarindex(const LayerInput& layer, const BuildOptions& options,
                                  .keep_window =
                                      [&](SpanStart&& start) {
                                        if (out.zinfo >= 0) zinfo.add(start);
-                                       return 0u;
+                                       return std::vector<std::byte>();
                                      },
                                  .progress = [&](uint64_t bytes) { progress.add(bytes); }};
   LayerScan scan = scan_layer(*layer.blob, scan_options);

@@ -156,15 +156,19 @@ void ImageIndex::read_spans(const Part& part, size_t layer) {
   const auto bytes = read_table<format::Span>(part, "spans");
   std::vector<ScannedSpan>& spans = spans_[layer];
   spans.reserve(bytes.size() / sizeof(format::Span));
+  uint64_t windows_end = 0;
   for (const auto& entry : entries_of<format::Span>(bytes)) {
     spans.push_back({.in = entry.in,
                      .out = entry.out,
                      .bits = entry.bits,
-                     .window_offset = entry.window_offset,
+                     .window_offset = windows_end,
                      .window_size = entry.window_size,
+                     .checksum = entry.checksum,
                      .digest = digest_of(entry.digest)});
     check_span(layer, spans.size() - 1);
+    windows_end += entry.window_size;
   }
+  if (windows_end != windows_[layer].size) corrupt("its windows are of another size than its spans say");
   if (spans.empty() && identity_.layers[layer].stream_size != 0) corrupt("a layer has no spans");
 }
 
@@ -175,7 +179,7 @@ void ImageIndex::check_span(size_t layer, size_t number) const {
   const bool gzip = of.format == StreamFormat::gzip;
   bool right = span.in < of.blob_size && span.out < of.stream_size && span.bits < 8 &&
                (!plain || span.in == span.out) && (span.bits == 0 || span.in > 0) &&
-               (gzip || (span.bits == 0 && span.window_size == 0)) &&
+               (gzip || (span.bits == 0 && span.window_size == 0 && span.checksum == 0)) &&
                span.window_size <= format::kMaxWindow &&
                ByteRange{span.window_offset, span.window_size}.fits_in(windows_[layer].size);
   if (number == 0) {

@@ -7,7 +7,7 @@
 namespace erofs_oci::index_format {
 
 constexpr char kMagic[8] = {'E', 'R', 'O', 'F', 'S', 'O', 'C', 'I'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr uint64_t kAlignment = 4096;
 constexpr uint32_t kMaxParts = 4096;
 constexpr uint32_t kMaxLayers = 1000;
@@ -47,7 +47,7 @@ static_assert(sizeof(Extent) == 24);
 struct [[gnu::packed]] Span {
   uint64_t in;
   uint64_t out;
-  uint64_t window_offset;
+  uint64_t checksum;
   uint32_t window_size;
   uint8_t bits;
   uint8_t zero[3];

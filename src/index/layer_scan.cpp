@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "index/layer_scan.h"
 
+#include "base/crc64.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "base/twin_sha256.h"
 #include "index/blob_stream.h"
 #include "index/layer_sink.h"
+#include "index/stored_digests.h"
 #include "index/stream_cutter.h"
 #include "tar/reader.h"
 
@@ -20,7 +22,7 @@ uint64_t memory_of(const TarMember& member) {
   return bytes;
 }
 
-/// Hashes a layer's stream, whole and span by span, and walks its archive.
+/// Hashes a layer, whole and span by span, and walks its archive.
 class Scanner : CutSink {
  public:
   Scanner(StreamFormat format, const ScanOptions& options)
@@ -28,22 +30,23 @@ class Scanner : CutSink {
         tar_([this](TarMember&& member) { keep(std::move(member)); }),
         cutter_(make_cutter(format, options.span_size, *this)) {
     scan_.format = format;
+    if (format == StreamFormat::gzip) stored_.emplace();
   }
 
   void feed(Bytes stored) {
     blob_hash_.update(stored);
     scan_.blob_size += stored.size();
+    if (stored_) stored_->show(stored);
     cutter_->feed(stored);
+    if (stored_) stored_->done();
   }
 
   LayerScan finish() {
     cutter_->finish();
     tar_.finish();
-    end_span();
-    // Where the stream ends right behind a span there may still be an empty block or frame.
-    if (!scan_.spans.empty() && scan_.spans.back().out == scan_.stream_size) scan_.spans.pop_back();
+    end_spans();
     scan_.blob_digest = blob_hash_.finish();
-    scan_.diff_id = output_hash_.finish();
+    scan_.diff_id = stored_ ? output_hash_.finish() : twin_hash_.finish();
     scan_.archive_end = tar_.end_of_members();
     return std::move(scan_);
   }
@@ -59,28 +62,47 @@ class Scanner : CutSink {
   }
 
   void output(Bytes bytes) override {
-    output_hash_.update(bytes);
+    if (stored_) {
+      stored_->confirm();
+      output_hash_.update(bytes);
+      checksum_ = crc64(bytes, checksum_);
+    } else {
+      twin_hash_.update(bytes);
+    }
     scan_.stream_size += bytes.size();
     if (options_.sink != nullptr) options_.sink->output(bytes);
     tar_.feed(bytes);
   }
 
   void begin_span(uint64_t in, uint64_t out, uint8_t bits) override {
-    end_span();
+    const auto stored = stored_ ? stored_->begin_span(in - (bits != 0 ? 1 : 0), in) : std::nullopt;
+    if (!scan_.spans.empty()) end_span(stored ? *stored : twin_hash_.finish_piece());
     scan_.spans.push_back({.in = in, .out = out, .bits = bits});
   }
 
-  void end_span() {
-    if (scan_.spans.empty()) return;
-    scan_.spans.back().digest = output_hash_.finish_piece();
+  void end_span(const Digest& digest) {
+    scan_.spans.back().digest = digest;
+    scan_.spans.back().checksum = std::exchange(checksum_, 0);
     if (options_.sink != nullptr) options_.sink->end_span();
+  }
+
+  void end_spans() {
+    if (scan_.spans.empty()) return;
+    const std::optional<Digest> stored = stored_ ? stored_->finish() : std::nullopt;
+    end_span(stored ? *stored : twin_hash_.finish_piece());
+    if (scan_.spans.back().out != scan_.stream_size) return;
+    // Where the stream ends right behind a span there may still be an empty block or frame, which is decoded with it.
+    scan_.spans.pop_back();
+    if (stored && !scan_.spans.empty()) scan_.spans.back().digest = *stored;
   }
 
   void span_start(SpanStart start) override {
     ScannedSpan& span = scan_.spans.back();
+    std::vector<std::byte> window = options_.keep_window(std::move(start));
     span.window_offset = windows_size_;
-    span.window_size = options_.keep_window(std::move(start));
-    windows_size_ += span.window_size;
+    span.window_size = static_cast<uint32_t>(window.size());
+    windows_size_ += window.size();
+    stored_->set_window(std::move(window));
   }
 
   const ScanOptions& options_;
@@ -88,7 +110,10 @@ class Scanner : CutSink {
   uint64_t members_memory_ = 0;
   uint64_t windows_size_ = 0;
   Sha256 blob_hash_;
-  TwinSha256 output_hash_;
+  std::optional<StoredDigests> stored_;  // of gzip; then of its output:
+  Sha256 output_hash_;
+  uint64_t checksum_ = 0;  // of the span at hand
+  TwinSha256 twin_hash_;   // of other output, whole and of the span at hand
   TarReader tar_;
   std::unique_ptr<StreamCutter> cutter_;
 };

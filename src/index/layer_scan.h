@@ -28,7 +28,8 @@ struct ScannedSpan {
   uint8_t bits = 0;            ///< of the byte before `in`
   uint64_t window_offset = 0;  ///< among what was given to the window sink
   uint32_t window_size = 0;    ///< 0: no window is needed
-  Digest digest;               ///< of the span's output
+  uint64_t checksum = 0;       ///< of gzip: crc64() of the span's output
+  Digest digest;               ///< of gzip: of the stored bytes, then the window as kept; else of the span's output
 };
 
 /// Spans that begin at the same place of the blob are decoded together, in their order; the number of such places.
@@ -53,8 +54,8 @@ class LayerSink;
 
 struct ScanOptions {
   uint64_t span_size = kMiB;
-  /// Takes each span's window; returns its size as stored, 0 where nothing needs be kept.
-  std::function<uint32_t(SpanStart&&)> keep_window;
+  /// Takes each span's window; returns it as it is kept, empty where nothing needs be.
+  std::function<std::vector<std::byte>(SpanStart&&)> keep_window;
   /// Told the bytes of the blob that have gone through since the last call; may throw to give up.
   std::function<void(uint64_t)> progress;
   LayerSink* sink = nullptr;  ///< is given the stream and its spans, not told that they are good

@@ -140,7 +140,7 @@ class GroupLoader::Pass : RangeReader {
 
   void end_span() {
     if (const MutableBytes out = target(); !out.empty()) {
-      check_digest(spans_, span_, sha256(out));
+      spans_.verify(span_, out);
       deliver();
       ++brought_;
     } else {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/crc64.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -78,12 +79,23 @@ std::unique_ptr<GroupDecoder> IndexedSpans::decode_group(size_t) const {
 void IndexedSpans::decode(size_t span, Bytes stored, MutableBytes out) const {
   switch (layer_.format) {
     case StreamFormat::gzip:
-      return inflate(spans_[span], stored, out);
+      inflate(span, stored, out);
+      break;
     case StreamFormat::zstd:
-      return decode_zstd(span, stored, out);
+      decode_zstd(span, stored, out);
+      break;
     case StreamFormat::plain:
       std::memcpy(out.data(), stored.data(), out.size());
   }
+  verify(span, out);
+}
+
+void IndexedSpans::verify(size_t span, Bytes out) const {
+  const bool right = layer_.format == StreamFormat::gzip ? crc64(out) == spans_[span].checksum
+                                                         : sha256(out) == spans_[span].digest;
+  if (right) return;
+  throw make_error(ErrorKind::corrupt, "bytes {} of its stream differ from what the index has of them",
+                   to_string(output(span)));
 }
 
 void IndexedSpans::decode_zstd(size_t span, Bytes stored, MutableBytes out) const {
@@ -103,20 +115,30 @@ void IndexedSpans::decode_zstd(size_t span, Bytes stored, MutableBytes out) cons
   }
 }
 
-void IndexedSpans::inflate(const ScannedSpan& span, Bytes stored, MutableBytes out) const {
+void IndexedSpans::verify_stored(size_t span, Bytes stored, Bytes window) const {
+  Sha256 hash;
+  hash.update(stored);
+  hash.update(window);
+  if (hash.finish() == spans_[span].digest) return;
+  throw make_error(ErrorKind::corrupt,
+                   "its bytes {}, or the window that {} has for them, differ from the digest that the index has of them",
+                   to_string(this->stored(span)), index_->name());
+}
+
+void IndexedSpans::inflate(size_t span, Bytes stored, MutableBytes out) const {
+  const ScannedSpan& from = spans_[span];
+  std::vector<std::byte> compressed(from.window_size);
+  const ImageIndex::Part& windows = index_->windows(number_);
+  pread_exactly(index_->file(), windows.offset + from.window_offset, compressed, index_->name());
+  verify_stored(span, stored, compressed);
   std::array<std::byte, kWindowSize> window{};
-  if (span.window_size != 0) {
-    std::vector<std::byte> compressed(span.window_size);
-    const ImageIndex::Part& windows = index_->windows(number_);
-    pread_exactly(index_->file(), windows.offset + span.window_offset, compressed, index_->name());
-    zstd_decompress(compressed, window);
-  }
+  if (!compressed.empty()) zstd_decompress(compressed, window);
   thread_local SpanInflater inflater;  // its tables are too large to set up for every span
-  inflater.start({.in = span.in, .out = span.out, .bits = span.bits}, window, stored);
+  inflater.start({.in = from.in, .out = from.out, .bits = from.bits}, window, stored);
   const size_t length = inflater.read(out);
   if (length != out.size()) {
-    throw make_error(ErrorKind::corrupt, "bytes from {} on inflate to {} where the index says {}", span.in,
-                     length, out.size());
+    throw make_error(ErrorKind::corrupt, "bytes from {} on inflate to {} where the index says {}", from.in, length,
+                     out.size());
   }
 }
 

@@ -8,7 +8,7 @@
 
 namespace erofs_oci {
 
-/// A layer cut as its image's index says; every span is compared with its SHA-256.
+/// A layer cut as its image's index says; every span is compared with its SHA-256: of gzip before it is inflated.
 class IndexedSpans : public SpanTable {
  public:
   /// A span that is decoded by itself needs memory for its output and its stored bytes at the same time; a larger one is
@@ -28,11 +28,13 @@ class IndexedSpans : public SpanTable {
   std::unique_ptr<GroupDecoder> decode_group(size_t first) const override;
   bool is_identity() const override { return layer_.format == StreamFormat::plain; }
   void decode(size_t span, Bytes stored, MutableBytes out) const override;
-  const Digest* digest(size_t span) const override { return &spans_[span].digest; }
+  bool has_digests() const override { return true; }
+  void verify(size_t span, Bytes out) const override;
 
  private:
   void decode_zstd(size_t span, Bytes stored, MutableBytes out) const;
-  void inflate(const ScannedSpan& span, Bytes stored, MutableBytes out) const;
+  void inflate(size_t span, Bytes stored, MutableBytes out) const;
+  void verify_stored(size_t span, Bytes stored, Bytes window) const;
 
   const std::shared_ptr<const ImageIndex> index_;
   const size_t number_;

@@ -61,7 +61,7 @@ SpanLoader::Together::~Together() {
 }
 
 SpanLoader::SpanLoader(MemoryBound& memory, WorkerPool& workers)
-    : memory_(memory), workers_(workers), decoder_(workers) {
+    : memory_(memory), workers_(workers) {
   memory_.set_evict([this](uint64_t wanted) { return evict(wanted); });
 }
 
@@ -276,17 +276,23 @@ void SpanLoader::fetch_neighbours(const std::vector<std::shared_ptr<Load>>& load
 }
 
 void SpanLoader::fetched(const std::shared_ptr<Load>& load, std::optional<Error> error) {
-  if (error || (load->direct() && load->stream->spans->digest(load->span) == nullptr))
-    return finish(load, std::move(error));
-  const auto done = [this, load](const std::optional<Error>& corrupt) {
-    corrupt ? decoding_failed(load, *corrupt) : finish(load, std::nullopt);
-  };
-  const Bytes input = load->direct() ? Bytes() : std::as_const(*load->input).bytes();
+  if (error || (load->direct() && !load->stream->spans->has_digests())) return finish(load, std::move(error));
   const Priority priority = [&] {
     MutexLock lock(mutex_);  // somebody more urgent may have come
     return load->priority;
   }();
-  decoder_.decode(priority, {load->stream, load->span, input, load->output->bytes(), done});
+  workers_.post(priority, [this, load] { decode(load); });
+}
+
+void SpanLoader::decode(const std::shared_ptr<Load>& load) {
+  const SpanTable& spans = *load->stream->spans;
+  try {
+    load->direct() ? spans.verify(load->span, load->output->bytes())
+                   : spans.decode(load->span, load->input->bytes(), load->output->bytes());
+  } catch (const Error& error) {
+    return decoding_failed(load, error);
+  }
+  finish(load, std::nullopt);
 }
 
 /// Fetched, decoded and verified there.

@@ -14,8 +14,8 @@
 #include "source/group_loader.h"
 #include "source/memory_bound.h"
 #include "source/span_cache.h"
-#include "source/span_decoder.h"
 #include "source/stream.h"
+#include "source/worker_pool.h"
 
 namespace erofs_oci {
 
@@ -93,6 +93,7 @@ class SpanLoader {
   void send_fetches();
   void fetch_neighbours(const std::vector<std::shared_ptr<Load>>& loads, Priority priority);
   void fetched(const std::shared_ptr<Load>& load, std::optional<Error> error);
+  void decode(const std::shared_ptr<Load>& load);
   void fetch_group(const std::shared_ptr<Load>& load);
   void load_kept(const std::shared_ptr<Load>& load);
   void decoding_failed(const std::shared_ptr<Load>& load, const Error& error);
@@ -106,7 +107,6 @@ class SpanLoader {
 
   MemoryBound& memory_;
   WorkerPool& workers_;
-  SpanDecoder decoder_;
   GroupLoader groups_;
   Gate fetching_;  // within it blobs are read
   Mutex mutex_;

@@ -9,7 +9,6 @@
 
 #include "base/byte_range.h"
 #include "base/bytes.h"
-#include "base/digest.h"
 #include "base/error.h"
 
 namespace erofs_oci {
@@ -50,10 +49,13 @@ class SpanTable {
   /// Whether stored bytes are output bytes, so that they may be read straight to where they are wanted.
   virtual bool is_identity() const = 0;
   /// Fills `out`, as long as output(span), from `stored`, as long as stored(span).
-  /// Throws Error corrupt where the bytes do not fit the table.
+  /// Throws Error corrupt where the bytes are not those that the table tells of.
   virtual void decode(size_t span, Bytes stored, MutableBytes out) const = 0;
-  /// The SHA-256 of output(span); null where it is not known, which is so of all or of none.
-  virtual const Digest* digest(size_t /*span*/) const { return nullptr; }
+  /// Whether verify() can tell.
+  virtual bool has_digests() const { return false; }
+  /// For `out`, as long as output(span), that came another way: read straight, or decoded with others. Throws Error corrupt
+  /// where it is not what the table tells of.
+  virtual void verify(size_t /*span*/, Bytes /*out*/) const {}
   /// Learns from `out`, which was decoded and kept in an earlier life, what decode() would have of other spans.
   /// Throws Error corrupt where that says that it must not be served.
   virtual void check_kept(size_t /*span*/, Bytes /*out*/) const {}
@@ -61,8 +63,5 @@ class SpanTable {
   /// span.
   virtual std::optional<Error> damage(size_t /*span*/) const { return std::nullopt; }
 };
-
-/// Throws Error corrupt where `found`, of decoded bytes, is not the digest that the table has of span `span`.
-void check_digest(const SpanTable& spans, size_t span, const Digest& found);
 
 }  // namespace erofs_oci

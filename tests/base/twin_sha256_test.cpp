@@ -54,16 +54,5 @@ TEST_P(TwinSha256Test, IsThatOfOpenSslHoweverItIsCut) {
   EXPECT_EQ(twin.finish(), sha256({}));
 }
 
-TEST_P(TwinSha256Test, OfTwoIsThatOfEach) {
-  const auto bytes = noise(5000);
-  for (const size_t first : {0, 1, 63, 64, 65, 128, 4999}) {
-    for (const size_t second : {0, 55, 56, 64, 200, 5000}) {
-      const Bytes one = Bytes(bytes).first(first);
-      const Bytes two = Bytes(bytes).last(second);
-      EXPECT_EQ(TwinSha256::both(one, two, GetParam()), (std::array{sha256(one), sha256(two)})) << first << ", " << second;
-    }
-  }
-}
-
 }  // namespace
 }  // namespace erofs_oci

@@ -15,9 +15,9 @@
 #include <functional>
 #include <vector>
 
+#include "base/crc64.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "cache/checksum.h"
 
 namespace erofs_oci {
 namespace {

@@ -4,9 +4,9 @@
 #include <random>
 #include <thread>
 
+#include "base/crc64.h"
 #include "base/error.h"
 #include "cache/cache_fixture.h"
-#include "cache/checksum.h"
 
 namespace erofs_oci {
 namespace {

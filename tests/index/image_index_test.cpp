@@ -110,10 +110,10 @@ TEST(ImageIndex, RefusesAFileThatIsCutOrTooLong) {
 
 TEST(ImageIndex, SaysWhatToDoAboutAnotherVersion) {
   CraftedIndex crafted(good());
-  crafted.header().version = 2;
+  crafted.header().version = format::kVersion + 1;
   crafted.repair();
   EXPECT_EQ(open_failure(crafted.bytes()),
-            "unsupported: x.index: the index is of version 2, this program knows 1; remove it, and it will "
+            "unsupported: x.index: the index is of version 3, this program knows 2; remove it, and it will "
             "be built anew");
 }
 
@@ -205,8 +205,13 @@ INSTANTIATE_TEST_SUITE_P(
                            }},
                       Case{"in_is_not_out_of_plain", [](CraftedIndex& x) { x.span(1, 1).in += 1; }},
                       Case{"window_large", [](CraftedIndex& x) { x.span(1).window_size = UINT32_MAX; }},
-                      Case{"window_outside",
-                           [](CraftedIndex& x) { x.span(1).window_offset = UINT64_MAX - 5; }},
+                      Case{"window_outside", [](CraftedIndex& x) { x.span(1).window_size += 1; }},
+                      Case{"windows_left_over",
+                           [](CraftedIndex& x) {
+                             format::Span& last = x.span(x.part_of(Type::spans).size / sizeof(format::Span) - 1);
+                             last.window_size -= 1;
+                           }},
+                      Case{"checksum_of_plain", [](CraftedIndex& x) { x.span(1, 1).checksum = 1; }},
                       Case{"window_of_plain", [](CraftedIndex& x) { x.span(1, 1).window_size = 1; }},
                       Case{"none", [](CraftedIndex& x) { x.part_of(Type::spans).size = 0; }},
                       Case{"not_whole", [](CraftedIndex& x) { x.part_of(Type::spans).size -= 1; }}),

@@ -20,11 +20,10 @@ std::shared_ptr<const ImageIndex> index_of(const std::string& bytes) {
   return std::make_shared<ImageIndex>(fd_of(bytes), "x.index");
 }
 
-std::vector<std::byte> decode_and_verify(const IndexedSpans& spans, size_t span, const std::string& blob) {
+std::vector<std::byte> decode(const IndexedSpans& spans, size_t span, const std::string& blob) {
   const ByteRange stored = spans.stored(span);
   std::vector<std::byte> out(spans.output(span).length);
   spans.decode(span, as_bytes(blob).subspan(stored.offset, stored.length), out);
-  check_digest(spans, span, sha256(out));
   return out;
 }
 
@@ -42,7 +41,7 @@ TEST_P(SpansOf, EachAloneIsItsPartOfTheStream) {
   uint64_t end = 0;
   for (size_t i = spans.span_count(); i-- > 0;) {  // the last first: none needs another
     const ByteRange output = spans.output(i);
-    EXPECT_TRUE(as_text(decode_and_verify(spans, i, blob)) == tar.substr(output.offset, output.length)) << i;
+    EXPECT_TRUE(as_text(decode(spans, i, blob)) == tar.substr(output.offset, output.length)) << i;
     EXPECT_EQ(spans.find(output.offset), i);
     EXPECT_EQ(spans.find(output.end() - 1), i);
     EXPECT_TRUE(end == 0 || end == output.end());
@@ -60,12 +59,12 @@ TEST_P(SpansOf, StoredBytesThatDifferAreNoticed) {
     const uint64_t middle = stored.offset + stored.length / 3;
     damaged[middle] = static_cast<char>(damaged[middle] ^ 0x10);
     std::vector<std::byte> out;
-    const std::string failure = failure_of([&] { out = decode_and_verify(spans, i, damaged); });
-    // What differs may be what is skipped: a trailer, a frame to be skipped, a time in a header.
-    if (failure == "none") {
-      EXPECT_TRUE(out == decode_and_verify(spans, i, blob)) << i;
+    const std::string failure = failure_of([&] { out = decode(spans, i, damaged); });
+    // What differs may be what is skipped, which gzip's digest covers as well: a frame to be skipped.
+    if (failure == "none" && GetParam().format == StreamFormat::zstd) {
+      EXPECT_TRUE(out == decode(spans, i, blob)) << i;
     } else {
-      EXPECT_THAT(failure, StartsWith("corrupt: ")) << i;
+      EXPECT_THAT(failure, StartsWith("corrupt: "));
     }
   }
 }
@@ -128,7 +127,6 @@ TEST(IndexedSpans, ChangedWindowsGiveCorruptSpans) {
   const auto index = index_of(good);
   const IndexedSpans right(index, 0);
   size_t changed = 0;
-  size_t corrupt = 0;
   for (size_t i = 0; i < right.span_count(); ++i) {
     const ScannedSpan& span = index->spans(0)[i];
     for (uint32_t at = 0; at < span.window_size; at += 101) {
@@ -136,19 +134,22 @@ TEST(IndexedSpans, ChangedWindowsGiveCorruptSpans) {
       const uint64_t place = windows.offset + span.window_offset + at;
       bytes[place] = static_cast<char>(~bytes[place]);
       const IndexedSpans spans(index_of(bytes), 0);
-      std::vector<std::byte> out;
-      const std::string failure = failure_of([&] { out = decode_and_verify(spans, i, blob); });
+      EXPECT_THAT(failure_of([&] { decode(spans, i, blob); }), AllOf(StartsWith("corrupt: "), HasSubstr("or the window")));
       ++changed;
-      if (failure == "none") {  // a byte of the window to which nothing refers, or of the frame's header
-        EXPECT_TRUE(out == decode_and_verify(right, i, blob));
-      } else {
-        ++corrupt;
-        EXPECT_THAT(failure, StartsWith("corrupt: "));
-      }
     }
   }
   EXPECT_GT(changed, 100u);
-  EXPECT_GT(corrupt, changed * 9 / 10);
+}
+
+/// A digest that is right vouches for no decoder.
+TEST(IndexedSpans, OutputThatDiffersFromItsChecksumIsCorrupt) {
+  const std::string blob = gzip_text(varied_archive());
+  CraftedIndex crafted(build_index(image_input({blob})));
+  crafted.span(1).checksum ^= 1;
+  crafted.repair();
+  const IndexedSpans spans(index_of(crafted.bytes()), 0);
+  EXPECT_EQ(failure_of([&] { decode(spans, 0, blob); }), "none");
+  EXPECT_THAT(failure_of([&] { decode(spans, 1, blob); }), AllOf(StartsWith("corrupt: "), HasSubstr("of its stream differ")));
 }
 
 TEST(IndexedSpans, RefusesASpanThatNeedsTooMuchMemory) {
@@ -169,7 +170,7 @@ TEST(IndexedSpans, LongFramesAreCutIntoSpansThatAreDecodedTogether) {
     const ByteRange output = spans.output(i);
     EXPECT_EQ(spans.group(i).first, 1u);
     EXPECT_EQ(spans.group(i).count, 3u);
-    EXPECT_TRUE(as_text(decode_and_verify(spans, i, blob)) == tar.substr(output.offset, output.length)) << i;
+    EXPECT_TRUE(as_text(decode(spans, i, blob)) == tar.substr(output.offset, output.length)) << i;
   }
 }
 

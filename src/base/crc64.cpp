@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cache/checksum.h"
+#include "base/crc64.h"
 
 #include <isa-l/crc64.h>
 
