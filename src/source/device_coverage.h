@@ -17,8 +17,7 @@ class DeviceCoverage {
     uint64_t total = 0;
   };
 
-  /// Goes through the whole map of the device.
-  explicit DeviceCoverage(std::shared_ptr<const MappedDevice> device);
+  explicit DeviceCoverage(std::shared_ptr<const MappedDevice> device) : device_(std::move(device)) {}
 
   /// Of the spans that the device's map leads to: others are never read. Zeros where no stream has a store.
   Bytes now() const;
@@ -27,7 +26,6 @@ class DeviceCoverage {
 
  private:
   const std::shared_ptr<const MappedDevice> device_;
-  std::vector<std::vector<bool>> wanted_;  // by stream and span
 };
 
 }  // namespace erofs_oci

@@ -92,7 +92,7 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
                             const Bytes bytes = result.span->bytes().subspan(part.offset_in_span, part.length);
                             self->done_({0, {{bytes, std::move(result.span)}}, {}});
                           },
-                          part.length);
+                          device_->taken(place, part.length));
   }
 
   /// Asks for every span of a piece at once: `arrived` is called with each that came, and its place in the piece; then `next`
@@ -115,7 +115,7 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
                               }
                               self->part_finished(next);
                             },
-                            takes ? part.length : 0);
+                            takes ? device_->taken(place, part.length) : 0);
       rest = ByteRange::from_to(rest.offset + part.length, rest.end());
     }
   }
@@ -226,7 +226,7 @@ class MappedDevice::PendingRead : public std::enable_shared_from_this<PendingRea
 };
 
 MappedDevice::MappedDevice(DeviceParts parts, SpanLoader& loader, OnError on_error)
-    : parts_(std::move(parts)), loader_(loader), on_error_(std::move(on_error)) {
+    : parts_(std::move(parts)), use_(*parts_.map, parts_.streams), loader_(loader), on_error_(std::move(on_error)) {
   size_bytes_ = round_up(parts_.map->end() + kTailGap, 4096);
   readers_.assign(parts_.streams.size(), SequentialReaders(loader_.memory().limit() / kWindowShare));
   for (const auto& stream : parts_.streams) loader_.use(*stream);
@@ -342,13 +342,22 @@ bool MappedDevice::append_spans(const Piece& piece, Payload& payload, AccessReco
   const Stream& stream = *parts_.streams[piece.target];
   for (ByteRange rest = piece.range; !rest.empty();) {
     const SpanPart part = first_part(*stream.spans, rest);
-    SpanRef span = loader_.find(stream, part.span, part.length);
+    const SpanPlace place{piece.target, static_cast<uint32_t>(part.span)};
+    SpanRef span = loader_.find(stream, part.span, taken(place, part.length));
     if (!span) return false;
-    if (record != nullptr) record->note_hit({piece.target, static_cast<uint32_t>(part.span)});
+    if (record != nullptr) record->note_hit(place);
     payload.push_back({span->bytes().subspan(part.offset_in_span, part.length), span});
     rest = ByteRange::from_to(rest.offset + part.length, rest.end());
   }
   return true;
+}
+
+/// Of a span's bytes, how many a read of `length` has done with: those that no read asks for go with the others, so that what
+/// has been read from end to end is known as such.
+uint64_t MappedDevice::taken(SpanPlace place, uint64_t length) const {
+  const uint64_t size = parts_.streams[place.stream]->spans->output(place.span).length;
+  const uint64_t used = use_.of(place);
+  return (length * size + used - 1) / used;
 }
 
 void MappedDevice::note(SpanPlace place, AccessRecord::Clock::time_point begin, const SpanResult& result) {

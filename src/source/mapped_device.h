@@ -14,6 +14,7 @@
 #include "index/extent_map.h"
 #include "source/sequential_readers.h"
 #include "source/span_loader.h"
+#include "source/span_use.h"
 
 namespace erofs_oci {
 
@@ -80,6 +81,7 @@ class MappedDevice : public BlockDevice, public std::enable_shared_from_this<Map
   const std::shared_ptr<AccessRecord>& record() const { return record_; }
   const ExtentMap& map() const { return *parts_.map; }
   const std::vector<std::shared_ptr<const Stream>>& streams() const { return parts_.streams; }
+  const SpanUse& use() const { return use_; }
 
  private:
   class PendingRead;
@@ -88,11 +90,13 @@ class MappedDevice : public BlockDevice, public std::enable_shared_from_this<Map
   /// The reply, where memory holds all of it; hits are noted in `record`, where one is given.
   std::optional<Payload> read_from_memory(const std::vector<Piece>& pieces, AccessRecord* record);
   bool append_spans(const Piece& piece, Payload& payload, AccessRecord* record);
+  uint64_t taken(SpanPlace place, uint64_t length) const;
   void note(SpanPlace place, AccessRecord::Clock::time_point begin, const SpanResult& result);
   void read_ahead(const std::vector<Piece>& pieces);
   void read_metadata(ByteRange range, MutableBytes out) const;
 
   DeviceParts parts_;
+  const SpanUse use_;
   SpanLoader& loader_;
   OnError on_error_;
   ReadCounters counters_;
