@@ -5,10 +5,10 @@ namespace erofs_oci {
 
 std::vector<SpanPlace> DeviceCoverage::spans() const {
   std::vector<SpanPlace> places;
-  const auto& used = device_->use().all();
-  for (uint32_t stream = 0; stream < used.size(); ++stream) {
-    for (uint32_t span = 0; span < used[stream].size(); ++span) {
-      if (used[stream][span] != 0) places.push_back({stream, span});
+  const auto& runs = device_->use().runs();
+  for (uint32_t stream = 0; stream < runs.size(); ++stream) {
+    for (const SpanUse::Run& run : runs[stream]) {
+      for (uint64_t span = run.begin; span < run.end(); ++span) places.push_back({stream, static_cast<uint32_t>(span)});
     }
   }
   return places;
@@ -20,12 +20,12 @@ DeviceCoverage::Bytes DeviceCoverage::now() const {
   for (size_t i = 0; i < streams.size(); ++i) {
     if (!streams[i]->store) continue;
     const std::vector<bool> kept = streams[i]->store->kept();
-    const std::vector<uint64_t>& used = device_->use().all()[i];
-    for (size_t span = 0; span < used.size(); ++span) {
-      if (used[span] == 0) continue;
-      const uint64_t length = streams[i]->spans->output(span).length;
-      bytes.total += length;
-      if (kept[span]) bytes.kept += length;
+    for (const SpanUse::Run& run : device_->use().runs()[i]) {
+      for (uint64_t span = run.begin; span < run.end(); ++span) {
+        const uint64_t length = streams[i]->spans->output(span).length;
+        bytes.total += length;
+        if (kept[span]) bytes.kept += length;
+      }
     }
   }
   return bytes;

@@ -6,9 +6,16 @@
 namespace erofs_oci {
 
 void FetchQueue::add(Fetch& fetch) {
+  end(fetch);  // of a request that brought the wrong bytes
   fetch.request = 0;
   fetches_[place_of(fetch)] = &fetch;
   waiting_.push_back(&fetch);
+}
+
+void FetchQueue::end(const Fetch& fetch) {
+  fetches_.erase(place_of(fetch));
+  const auto request = under_way_.find(fetch.request);
+  if (request != under_way_.end() && --request->second == 0) under_way_.erase(request);
 }
 
 void FetchQueue::raise(Fetch& fetch, Priority priority) {
@@ -38,14 +45,11 @@ bool FetchQueue::must_wait(const Fetch& fetch) const {
     return found != nullptr && found->priority <= fetch.priority ? found : nullptr;
   };
   const Fetch* ahead = before(fetch);
-  if (ahead != nullptr && ahead->request == 0) return true;
-  size_t requests = 0;
+  if (ahead == nullptr) return false;
+  if (ahead->request == 0 || under_way_.size() >= kUnderWay) return true;
   uint64_t bytes = 0;
-  for (uint64_t request = 0; ahead != nullptr && ahead->request != 0; ahead = before(*ahead)) {
-    if (std::exchange(request, ahead->request) != ahead->request) ++requests;
-    bytes += ahead->stored.length;
-  }
-  return requests >= kUnderWay || waiting_bytes_from(fetch) * 2 < bytes;
+  for (; ahead != nullptr && ahead->request != 0; ahead = before(*ahead)) bytes += ahead->stored.length;
+  return waiting_bytes_from(fetch) * 2 < bytes;
 }
 
 uint64_t FetchQueue::waiting_bytes_from(const Fetch& fetch) const {
@@ -68,6 +72,7 @@ std::vector<FetchQueue::Fetch*> FetchQueue::next() {
       fetch->priority = priority;
       fetch->request = last_request_;
     }
+    under_way_[last_request_] = together.size();
     std::erase_if(waiting_, [](const Fetch* fetch) { return fetch->request != 0; });
     break;
   }

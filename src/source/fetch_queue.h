@@ -16,13 +16,14 @@ namespace erofs_oci {
 /// Which spans are fetched now, and which of them by one request.
 ///
 /// A registry's own time for a request, and the way to it, cost the same for many bytes as for few; but who waits for one
-/// span should not wait for others. So a fetch starts at once unless it continues a run: while kUnderWay requests of the
-/// run are under way, or one that is more than twice as long as what waits, it waits for others to go with. A run thus
-/// begins with small requests, and the more of it is wanted at a time, the larger they get; fetches at random never wait.
+/// span should not wait for others. So a fetch starts at once unless it continues a run of which a request is under way: while
+/// there are kUnderWay requests, of whatever, or the run's are more than twice as long as what waits, it waits for others to go
+/// with. A run thus begins with small requests, and the more of it is wanted at a time, the larger they get; fetches at random
+/// never wait.
 /// A request is under way until its spans are decoded: to fetch faster than that gains nothing. One thread at a time.
 class FetchQueue {
  public:
-  /// Of one run: the spans of one are decoded while those of the other come.
+  /// The spans of one are decoded while those of the other come.
   static constexpr size_t kUnderWay = 2;
   /// Behind so many bytes a span that is urgent waits for half a second at 128 Mbit/s, where the line is the limit.
   static constexpr uint64_t kMaxRequest = 8 * kMiB;
@@ -42,7 +43,7 @@ class FetchQueue {
   /// Neighbours to be fetched by one request now, in their order; empty: none.
   std::vector<Fetch*> next();
   /// What next() gave out is done, or is not wanted any more.
-  void end(const Fetch& fetch) { fetches_.erase(place_of(fetch)); }
+  void end(const Fetch& fetch);
   /// Takes those out that wait for others of `blob`.
   std::vector<Fetch*> take_waiting(const void* blob);
 
@@ -56,8 +57,9 @@ class FetchQueue {
   uint64_t waiting_bytes_from(const Fetch& fetch) const;
 
   uint64_t last_request_ = 0;
-  std::map<Place, Fetch*> fetches_;  // waiting and under way
-  std::list<Fetch*> waiting_;        // in the order of their arrival
+  std::map<uint64_t, size_t> under_way_;  // of each request, how many of its fetches
+  std::map<Place, Fetch*> fetches_;       // waiting and under way
+  std::list<Fetch*> waiting_;             // in the order of their arrival
 };
 
 }  // namespace erofs_oci

@@ -356,7 +356,7 @@ bool MappedDevice::append_spans(const Piece& piece, Payload& payload, AccessReco
 /// has been read from end to end is known as such.
 uint64_t MappedDevice::taken(SpanPlace place, uint64_t length) const {
   const uint64_t size = parts_.streams[place.stream]->spans->output(place.span).length;
-  const uint64_t used = use_.of(place);
+  const uint64_t used = std::min(use_.of(place), size);
   return (length * size + used - 1) / used;
 }
 

@@ -93,6 +93,31 @@ TEST_F(FetchQueueTest, TheThirdRequestOfARunWaitsAndGoesWithThoseThatComeMeanwhi
   EXPECT_THAT(next(), ElementsAre(2, 3, 4));
 }
 
+TEST_F(FetchQueueTest, OfRunsSideBySideEachHasOneRequestUnderWay) {
+  add(0);
+  add(20);
+  EXPECT_THAT(next(), ElementsAre(0));
+  EXPECT_THAT(next(), ElementsAre(20));
+  add_all({1, 21});
+  EXPECT_THAT(next(), IsEmpty());
+  add_all({2, 22});
+  end({20});
+  EXPECT_THAT(next(), ElementsAre(1, 2)) << "one is under way";
+  EXPECT_THAT(next(), ElementsAre(21, 22)) << "none of this run is";
+  end({0, 1, 2, 21, 22});
+  add_all({3, 4});
+  EXPECT_THAT(next(), ElementsAre(3, 4));
+}
+
+TEST_F(FetchQueueTest, WhatIsFetchedOnceMoreIsUnderWayOnce) {
+  FetchQueue::Fetch& fetch = add(0);
+  EXPECT_THAT(next(), ElementsAre(0));
+  queue_.add(fetch);
+  EXPECT_THAT(next(), ElementsAre(0));
+  add(1);
+  EXPECT_THAT(next(), ElementsAre(1)) << "the second that is under way";
+}
+
 TEST_F(FetchQueueTest, AShortOneWaitsForOthersWhileALongOneIsUnderWay) {
   add_all({0, 1, 2, 3, 4});
   EXPECT_THAT(next(), ElementsAre(0, 1, 2, 3, 4));
