@@ -34,7 +34,7 @@ class StoredDigests {
   /// A span whose end has not come by.
   struct Open {
     Sha256 hash;
-    uint64_t hashed = 0;  // blob bytes, up to here
+    uint64_t hashed;  // blob bytes, up to here
     std::vector<std::byte> window;
   };
 
