@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/kept_connection.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -22,6 +23,12 @@ nbd::Connection take_nbd(StoredMount& parts) {
           RequestTable::adopt(take_part(parts, kStoredTable))};
 }
 
+/// Nothing is mounted from such a /dev/fuse, and no request can be received.
+bool is_dead(const UniqueFd& connection) {
+  pollfd entry{connection.get(), 0, 0};
+  return ::poll(&entry, 1, 0) != 0;
+}
+
 }  // namespace
 
 StoredMount copies_of(const StoredMount& parts) {
@@ -37,6 +44,8 @@ StoredMount new_connection(TransportKind kind, std::vector<UniqueFd> fds) {
     throw make_error(ErrorKind::invalid, "transport {} takes {} descriptors here, {} came", to_string(kind),
                      expected, fds.size());
   }
+  if (kind == TransportKind::fuse && is_dead(fds[0]))
+    throw Error(ErrorKind::invalid, "transport fuse takes the connection of something that is mounted");
   StoredMount parts;
   parts.emplace(kStoredConnection, std::move(fds[0]));
   if (can_be_kept(kind)) parts.emplace(kStoredTable, duplicate(RequestTable::create().fd()));
@@ -106,7 +115,7 @@ std::unique_ptr<Transport> serve_connection(TransportKind kind, StoredMount part
       break;
   }
   RequestTable table = RequestTable::adopt(take_part(parts, kStoredTable));
-  return serve_fuse(take_part(parts, kStoredConnection), std::move(table), std::move(device),
+  return serve_fuse(take_part(parts, kStoredConnection), std::move(table), name, std::move(device),
                     std::move(ended), std::move(given_up), pulses);
 }
 

@@ -40,9 +40,11 @@ using ReadGivenUp = std::function<void(ByteRange range)>;
 std::unique_ptr<Transport> serve_nbd(nbd::Connection connection, std::shared_ptr<BlockDevice> device,
                                      TransportEnded ended, ReadGivenUp given_up, Pulses* pulses = nullptr);
 
-/// Serves the file of a FUSE connection; `table` holds what a predecessor owed, or nothing.
-std::unique_ptr<Transport> serve_fuse(UniqueFd connection, RequestTable table, std::shared_ptr<BlockDevice> device,
-                                      TransportEnded ended, ReadGivenUp given_up, Pulses* pulses = nullptr);
+/// Serves the file of a FUSE connection; `table` holds what a predecessor owed, or nothing. Aborts the
+/// process, with a message that names the mount, where an error keeps it from receiving requests.
+std::unique_ptr<Transport> serve_fuse(UniqueFd connection, RequestTable table, const std::string& name,
+                                      std::shared_ptr<BlockDevice> device, TransportEnded ended,
+                                      ReadGivenUp given_up, Pulses* pulses = nullptr);
 
 /// Serves clients of the block protocol, with its handshake, on a listening stream socket; a bounded number
 /// at a time.
