@@ -53,7 +53,7 @@ Digest find_layer(const CacheListReply& cache, std::string_view text) {
 }  // namespace
 
 int cache_ls_command(bool json) {
-  const CacheListReply reply = DaemonClient().cache_list();
+  const CacheListReply reply = DaemonClient(kControlSocket, nullptr, kBriefLimit).cache_list();
   if (json) {
     fmt::print("{}\n", to_json(reply).dump(2));
   } else {

@@ -173,9 +173,9 @@ void DaemonClient::close(const std::string& name, const std::optional<std::strin
 
 void DaemonClient::monitor(const std::optional<std::string>& mount,
                            const std::function<void(const MonitorReply&)>& on_reply) {
-  const auto last =
-      client_.call_more("Monitor", to_json(MonitorRequest{mount}), {}, kMonitorSilence,
-                        [&](const json& parameters) { on_reply(from_json<MonitorReply>(parameters)); });
+  const auto last = client_.call_more(
+      "Monitor", to_json(MonitorRequest{mount}), {}, {.first = limit_, .next = kMonitorSilence},
+      [&](const json& parameters) { on_reply(from_json<MonitorReply>(parameters)); });
   on_reply(from_json<MonitorReply>(last));
 }
 

@@ -19,8 +19,8 @@ namespace erofs_oci {
 /// Told of each stage of an Open.
 using ProgressSink = std::function<void(const OpenProgress&)>;
 
-/// For calls whose caller can do without an answer, as an unmount can, and for whom somebody waits: a stop
-/// has to end within 10 s.
+/// For calls that only look, and for those whose caller can do without an answer, as an unmount can, and for
+/// whom somebody waits: a stop has to end within 10 s.
 constexpr std::chrono::seconds kBriefLimit{5};
 
 /// The daemon's methods, typed, with a time limit each. One thread at a time.
@@ -48,7 +48,8 @@ class DaemonClient {
   AccessesReply accesses(const std::string& name);
   void serve(const ServeRequest& request, const std::vector<UniqueFd>& fds);
   void close(const std::string& name, const std::optional<std::string>& generation);
-  /// Tells `on_reply` what happens to the mount, or to all, until the daemon stops.
+  /// Tells `on_reply` what happens to the mount, or to all, until the daemon stops. The first reply, which
+  /// comes at once, has the limit of this client.
   void monitor(const std::optional<std::string>& mount, const std::function<void(const MonitorReply&)>& on_reply);
   /// Finds the credentials anew, and has the daemon take them and the definition's policy over.
   void reload(const Definition& definition, const std::string& generation, const CredentialPaths& paths);

@@ -31,7 +31,8 @@ int monitor_command(const std::string& name, bool json) {
     if (reply.event) print(*reply.event, json);
   };
   try {
-    DaemonClient(kControlSocket, &termination).monitor(name.empty() ? std::nullopt : std::optional(name), on_reply);
+    DaemonClient(kControlSocket, &termination, kBriefLimit)
+        .monitor(name.empty() ? std::nullopt : std::optional(name), on_reply);
   } catch (const Error& error) {
     if (!is_interruption(error)) throw;  // a signal is how it is ended
   }

@@ -45,8 +45,9 @@ int prefetch_command(const std::string& name, const std::string& rate) {
 }
 
 int plot_command(const std::string& name) {
-  fmt::print("{}",
-             access_plot(with_context(name, [&] { return DaemonClient(socket_of(name)).accesses(name); })));
+  fmt::print("{}", access_plot(with_context(name, [&] {
+               return DaemonClient(socket_of(name), nullptr, kBriefLimit).accesses(name);
+             })));
   if (std::fflush(stdout) != 0) throw errno_error("standard output");
   return 0;
 }

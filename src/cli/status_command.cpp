@@ -71,7 +71,7 @@ class Collector {
   void ask(const std::string& socket) {
     std::string& silence = asked_[socket];
     try {
-      for (MountStatus& status : DaemonClient(socket).status(std::nullopt)) {
+      for (MountStatus& status : DaemonClient(socket, nullptr, kBriefLimit).status(std::nullopt)) {
         const std::string name = status.name;
         found_.insert_or_assign(name, std::move(status));
       }

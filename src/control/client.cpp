@@ -86,14 +86,13 @@ json Client::call(std::string_view method, json parameters, std::span<const int>
   return std::move(reply.parameters);
 }
 
-json Client::call_more(std::string_view method, json parameters, std::span<const int> fds,
-                       std::chrono::milliseconds silence,
+json Client::call_more(std::string_view method, json parameters, std::span<const int> fds, Silence silence,
                        const std::function<void(const json&)>& on_progress) {
   json body = request(method, std::move(parameters));
   body["more"] = true;
-  send(body, fds, deadline_in(silence));
-  for (;;) {
-    Reply reply = receive(deadline_in(silence));
+  send(body, fds, deadline_in(silence.first));
+  for (auto limit = silence.first;; limit = silence.next) {
+    Reply reply = receive(deadline_in(limit));
     if (!reply.continues) return std::move(reply.parameters);
     on_progress(reply.parameters);
   }

@@ -29,12 +29,20 @@ class Client {
   nlohmann::json call(std::string_view method, nlohmann::json parameters, std::span<const int> fds,
                       Deadline deadline);
 
+  /// The longest wait for a reply of a stream.
+  struct Silence {
+    std::chrono::milliseconds first;
+    std::chrono::milliseconds next;
+  };
   /// As call(), for a stream of replies: `on_progress` gets the parameters of all but the last, which is
-  /// returned. `silence` is the longest wait for each. An exception of `on_progress` leaves the connection
-  /// unusable.
+  /// returned. An exception of `on_progress` leaves the connection unusable.
+  nlohmann::json call_more(std::string_view method, nlohmann::json parameters, std::span<const int> fds,
+                           Silence silence, const std::function<void(const nlohmann::json&)>& on_progress);
   nlohmann::json call_more(std::string_view method, nlohmann::json parameters, std::span<const int> fds,
                            std::chrono::milliseconds silence,
-                           const std::function<void(const nlohmann::json&)>& on_progress);
+                           const std::function<void(const nlohmann::json&)>& on_progress) {
+    return call_more(method, std::move(parameters), fds, Silence{silence, silence}, on_progress);
+  }
 
   /// Sends a call that is not answered.
   void oneway(std::string_view method, nlohmann::json parameters, std::span<const int> fds,

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# A daemon that takes calls and answers none: what is mounted is unmounted all the same, in seconds, and status says that it does
-# not know.
+# A daemon that takes calls and answers none: what is mounted is unmounted all the same, in seconds, and commands that look say in
+# seconds that they do not know.
 if [[ -z ${ISOLATED-} ]] && unshare --mount true 2>/dev/null; then ISOLATED=1 exec unshare --mount "$0"; fi
 . "$(dirname "$0")/lib.sh"
 needs_fuse
@@ -27,6 +27,28 @@ for each in a b c; do
 done
 kill -STOP "$daemon"
 
+# look COMMAND…: its exit code and how long it took
+looks=()
+look() {
+  local at=${#looks[@]} begin=$SECONDS code=0
+  timeout --signal=KILL 60 "$BIN/erofs-oci" "$@" >"$T/look.$at.out" 2>"$T/look.$at.err" || code=$?
+  echo "$code $((SECONDS - begin))" >"$T/look.$at"
+}
+for command in 'status --json' 'status b' 'cache ls' 'plot b' 'monitor'; do
+  read -ra words <<<"$command"
+  look "${words[@]}" &
+  looks+=("$command:$!")
+done
+for at in "${!looks[@]}"; do
+  wait "${looks[at]##*:}"
+  read -r code seconds <"$T/look.$at"
+  ((code == 1 && seconds <= 8)) || die "${looks[at]%:*}: exit code $code after $seconds s: $(<"$T/look.$at.err")"
+  grep -q 'answer' "$T/look.$at.err" || die "${looks[at]%:*} says: $(<"$T/look.$at.err")"
+  ok "${looks[at]%:*} gives up after $seconds s"
+done
+[[ $(jq '.mounts | length' "$T/look.0.out") == 3 ]] || die "status: $(<"$T/look.0.out")"
+grep -q 'the service does not answer' "$T/look.0.err" || die "status says: $(<"$T/look.0.err")"
+
 # in_time WHAT COMMAND…: succeeds, long before TimeoutStopSec= of its unit
 in_time() {
   local what=$1 code=0 begin=$SECONDS
@@ -43,12 +65,6 @@ in_time 'umount --all --force' "$BIN/erofs-oci" umount --all --force
 ! grep -F "$T/" /proc/self/mountinfo || die 'something is mounted still'
 ! compgen -G '/run/erofs-oci/mounts/*' || die 'left: a state file'
 
-code=0
-timeout --signal=KILL 60 "$BIN/erofs-oci" status --json >"$T/status.out" 2>"$T/status.err" || code=$?
-((code == 1)) || die "status: exit code $code"
-grep -q 'the service does not answer' "$T/status.err" || die "status says: $(<"$T/status.err")"
-[[ $(jq '.mounts | length' "$T/status.out") == 0 ]] || die "status: $(<"$T/status.out")"
-ok 'status says that the service does not answer'
 kill -CONT "$daemon"
 "$BIN/erofs-oci" status >"$T/status.out" 2>"$T/status.err" || die "status: $(<"$T/status.err")"
 check_sanitizers
