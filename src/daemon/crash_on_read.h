@@ -22,10 +22,12 @@ inline std::shared_ptr<BlockDevice> crash_on_read(const std::string& name,
         : device_(std::move(device)), offset_(offset) {}
     uint64_t size_bytes() const override { return device_->size_bytes(); }
     uint32_t block_size() const override { return device_->block_size(); }
-    void read(ByteRange range, ReadDone done) override { read_or_wait(range, std::move(done), [] {}); }
-    void read_or_wait(ByteRange range, ReadDone done, ReadWaits waits) override {
+    void read(ByteRange range, ReadDone done) override {
+      read_or_wait(range, std::chrono::steady_clock::now(), std::move(done), [] {});
+    }
+    void read_or_wait(ByteRange range, ReadArrival arrived, ReadDone done, ReadWaits waits) override {
       if (range.offset <= offset_ && offset_ < range.end()) std::abort();
-      device_->read_or_wait(range, std::move(done), std::move(waits));
+      device_->read_or_wait(range, arrived, std::move(done), std::move(waits));
     }
 
    private:

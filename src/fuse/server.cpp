@@ -251,7 +251,7 @@ void Server::Session::read_device(RequestTable::Slot slot, const PendingRead& re
   const ByteRange range = read.range.intersect({0, size_bytes_});
   table_.mark_started(slot);
   device_->read_or_wait(
-      range,
+      range, read.arrived,
       [self = shared_from_this(), slot, id = read.id, range](ReadResult result) {
         self->finish_read(slot, id, range.length, std::move(result));
       },

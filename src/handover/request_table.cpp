@@ -18,6 +18,22 @@ constexpr uint64_t kMagic = 0x31'73'71'65'72'2d'6f'65;  // "eo-reqs1"
 constexpr uint32_t kSuspectCrashes = 2;
 constexpr uint32_t kGuiltyCrashes = 3;
 
+using Clock = std::chrono::steady_clock;
+using Tenths = std::chrono::duration<int64_t, std::deci>;
+constexpr unsigned kArrivalBits = 24;
+
+uint32_t stored_time(Clock::time_point time) {
+  const auto tenths = std::chrono::duration_cast<Tenths>(time.time_since_epoch()).count();
+  return static_cast<uint32_t>(tenths % (1u << kArrivalBits));
+}
+
+/// Now, where it was not noted.
+Clock::time_point time_of(uint32_t stored) {
+  const auto now = Clock::now();
+  if (stored == 0) return now;
+  return now - Tenths((stored_time(now) - stored) % (1u << kArrivalBits));
+}
+
 }  // namespace
 
 enum class RequestTable::State : uint32_t { free, announced, pending, started, replying };
@@ -25,7 +41,8 @@ enum class RequestTable::State : uint32_t { free, announced, pending, started, r
 struct RequestTable::Layout {
   struct StoredRead {
     std::atomic<State> state;
-    uint32_t crashes;
+    uint32_t crashes : 32 - kArrivalBits;
+    uint32_t arrived : kArrivalBits;
     uint64_t id;
     uint64_t offset;
     uint32_t length;
@@ -113,6 +130,7 @@ std::optional<RequestTable::Slot> RequestTable::put(const PendingRead& read, Sta
     stored.offset = read.range.offset;
     stored.length = static_cast<uint32_t>(read.range.length);
     stored.refusal = read.refusal;
+    stored.arrived = stored_time(read.arrived);
     stored.state.store(state, std::memory_order_release);  // last: from here on a successor believes it
     cursor_ = (slot + 1) % kSlots;
     return slot;
@@ -187,8 +205,11 @@ std::vector<RequestTable::Entry> RequestTable::take_over(
     }
     if (crashed && state == State::started) ++stored.crashes;
     mark_received(slot);
-    pending.emplace_back(
-        slot, PendingRead{stored.id, {stored.offset, stored.length}, stored.crashes, stored.refusal});
+    pending.emplace_back(slot, PendingRead{stored.id,
+                                           {stored.offset, stored.length},
+                                           stored.crashes,
+                                           stored.refusal,
+                                           time_of(stored.arrived)});
   }
   return pending;
 }

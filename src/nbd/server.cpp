@@ -172,8 +172,13 @@ void Server::start(const RequestTable::Entry& entry) {
   const auto& [slot, read] = entry;
   connection_.table.mark_started(slot);
   device_->read_or_wait(
-      read.range, [inbox = inbox_, slot, read](ReadResult result) { inbox->put({slot, read, std::move(result)}); },
-      [inbox = inbox_, slot, read] { inbox->put({slot, read, std::nullopt}); });
+      read.range, read.arrived,
+      [inbox = inbox_, slot, read](ReadResult result) {
+        inbox->put({slot, read, std::move(result)});
+      },
+      [inbox = inbox_, slot, read] {
+        inbox->put({slot, read, std::nullopt});
+      });
 }
 
 void Server::start_suspect() {

@@ -3,6 +3,7 @@
 
 #include <sys/uio.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -41,6 +42,9 @@ using ReadDone = std::function<void(ReadResult)>;
 /// ReadDone. Must not block, throw or call back into the device.
 using ReadWaits = std::function<void()>;
 
+/// When a read came, which may have been to a former daemon: its waiting counts from there.
+using ReadArrival = std::chrono::steady_clock::time_point;
+
 /// A read-only range of bytes that a transport serves. Thread-safe.
 class BlockDevice {
  public:
@@ -51,7 +55,10 @@ class BlockDevice {
   /// Reads `range`, which must fit in size_bytes(); `done` gets the bytes or an errno.
   virtual void read(ByteRange range, ReadDone done) = 0;
   /// The same, where it may take as long as a source is away.
-  virtual void read_or_wait(ByteRange range, ReadDone done, [[maybe_unused]] ReadWaits waits) { read(range, std::move(done)); }
+  virtual void read_or_wait(ByteRange range, [[maybe_unused]] ReadArrival arrived, ReadDone done,
+                            [[maybe_unused]] ReadWaits waits) {
+    read(range, std::move(done));
+  }
 };
 
 }  // namespace erofs_oci

@@ -17,13 +17,13 @@ std::chrono::milliseconds probe_delay(const Patience& patience, unsigned failed)
 
 /// One that has not been answered. What is not const is guarded by the device's mutex_.
 struct PatientDevice::Read {
-  Read(ByteRange wanted, ReadDone when_done, ReadWaits when_waiting)
-      : range(wanted), done(std::move(when_done)), waits(std::move(when_waiting)) {}
+  Read(ByteRange wanted, ReadArrival arrived, ReadDone when_done, ReadWaits when_waiting)
+      : range(wanted), done(std::move(when_done)), waits(std::move(when_waiting)), since(arrived) {}
 
   const ByteRange range;
   const ReadDone done;
   const ReadWaits waits;
-  const Clock::time_point since = Clock::now();
+  const ReadArrival since;
   std::optional<Reads::iterator> place;  // in reads_
   bool under_way = true;                 // asked of the device, as opposed to waiting here
   bool answered = false;
@@ -36,8 +36,8 @@ PatientDevice::~PatientDevice() {
   for (const ReadPtr& read : reads_) read->done({ECANCELED, {}, {}});
 }
 
-void PatientDevice::read_or_wait(ByteRange range, ReadDone done, ReadWaits waits) {
-  const auto read = std::make_shared<Read>(range, std::move(done), std::move(waits));
+void PatientDevice::read_or_wait(ByteRange range, ReadArrival arrived, ReadDone done, ReadWaits waits) {
+  const auto read = std::make_shared<Read>(range, arrived, std::move(done), std::move(waits));
   if (calm_ || device_->is_at_hand(range) || take_part(read)) start(read);
 }
 

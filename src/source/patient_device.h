@@ -45,8 +45,10 @@ class PatientDevice : public BlockDevice, public std::enable_shared_from_this<Pa
 
   uint64_t size_bytes() const override { return device_->size_bytes(); }
   uint32_t block_size() const override { return device_->block_size(); }
-  void read(ByteRange range, ReadDone done) override { read_or_wait(range, std::move(done), [] {}); }
-  void read_or_wait(ByteRange range, ReadDone done, ReadWaits waits) override;
+  void read(ByteRange range, ReadDone done) override {
+    read_or_wait(range, Clock::now(), std::move(done), [] {});
+  }
+  void read_or_wait(ByteRange range, ReadArrival arrived, ReadDone done, ReadWaits waits) override;
 
   /// For the reads that wait now, too.
   void set_patience(const Patience& patience) EXCLUDES(mutex_);

@@ -22,10 +22,13 @@ class MemoryDevice : public BlockDevice {
   uint64_t size_bytes() const override { return content_->size(); }
   uint32_t block_size() const override { return 4096; }
 
-  void read(ByteRange range, ReadDone done) override { read_or_wait(range, std::move(done), [] {}); }
-  void read_or_wait(ByteRange range, ReadDone done, ReadWaits waits) override {
+  void read(ByteRange range, ReadDone done) override {
+    read_or_wait(range, {}, std::move(done), [] {});
+  }
+  void read_or_wait(ByteRange range, ReadArrival arrived, ReadDone done, ReadWaits waits) override {
     MutexLock lock(mutex_);
     ++reads_;
+    last_arrival_ = arrived;
     largest_read_ = std::max(largest_read_, range.length);
     changed_.notify_all();
     auto answer = [this, range, done = std::move(done)] { done(result(range)); };
@@ -80,6 +83,11 @@ class MemoryDevice : public BlockDevice {
     return largest_read_;
   }
 
+  ReadArrival last_arrival() {
+    MutexLock lock(mutex_);
+    return last_arrival_;
+  }
+
   std::atomic<int> errno_value = 0;           ///< what reads fail with
   std::atomic<uint64_t> slice_bytes = ~0ull;  ///< how long the pieces of a payload are at most
   std::atomic<uint64_t> missing_bytes = 0;    ///< by how much answers are too short
@@ -108,6 +116,7 @@ class MemoryDevice : public BlockDevice {
   bool holding_ GUARDED_BY(mutex_) = false;
   uint64_t reads_ GUARDED_BY(mutex_) = 0;
   uint64_t largest_read_ GUARDED_BY(mutex_) = 0;
+  ReadArrival last_arrival_ GUARDED_BY(mutex_);
   std::vector<Held> held_ GUARDED_BY(mutex_);
 };
 

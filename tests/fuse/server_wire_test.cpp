@@ -111,6 +111,15 @@ TEST_F(FuseWireTest, RequestNotedAndStillInTheBufferIsAnsweredOnce) {
   EXPECT_EQ(receive().header.unique, 4u);
 }
 
+TEST_F(FuseWireTest, AReadThatIsTakenOverKeepsItsTimeOfArrival) {
+  RequestTable table = RequestTable::create();
+  table.add(
+      {.id = 2, .range = {0, 100}, .arrived = std::chrono::steady_clock::now() - std::chrono::hours(1)});
+  start(std::move(table));
+  receive();
+  EXPECT_LT(device_->last_arrival(), std::chrono::steady_clock::now() - std::chrono::minutes(59));
+}
+
 TEST_F(FuseWireTest, ReadThatSurvivedThreeCrashesFails) {
   RequestTable table = RequestTable::create();
   table.add({.id = 2, .range = {0, 100}, .crashes = 2});

@@ -31,6 +31,21 @@ TEST(RequestTable, SuccessorFindsWhatWasAddedAndNotRemoved) {
   EXPECT_EQ(pending[1].second.range, (ByteRange{8192, 1}));
 }
 
+TEST(RequestTable, SuccessorKnowsWhenAReadArrived) {
+  const auto now = std::chrono::steady_clock::now();
+  const auto arrival = [&](const RequestTable& table) {
+    return successor_of(table).take_over().at(0).second.arrived;
+  };
+  RequestTable table = RequestTable::create();
+  table.add({.id = 2, .range = {0, 1}, .crashes = 2, .arrived = now - std::chrono::hours(30)});
+  const auto off = arrival(table) - (now - std::chrono::hours(30));
+  EXPECT_LT(std::chrono::abs(off), std::chrono::seconds(2));
+  EXPECT_EQ(successor_of(table).take_over().at(0).second.crashes, 2u) << "the same word";
+  constexpr uint32_t kTwoCrashes = 2;  // as a predecessor wrote it that noted no arrivals
+  ASSERT_EQ(::pwrite(table.fd(), &kTwoCrashes, sizeof kTwoCrashes, 12288 + 4), 4);
+  EXPECT_GE(arrival(table), now);
+}
+
 uint32_t crashes_after(const RequestTable& table, const std::function<void()>& end) {
   die_by(end);
   return successor_of(table).take_over().front().second.crashes;

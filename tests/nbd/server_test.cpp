@@ -116,7 +116,9 @@ TEST_F(NbdServerTest, AnExceptionEndsItAndTellsThePeer) {
   class Throwing : public MemoryDevice {
    public:
     using MemoryDevice::MemoryDevice;
-    void read_or_wait(ByteRange, ReadDone, ReadWaits) override { throw Error(ErrorKind::system, "no more"); }
+    void read_or_wait(ByteRange, ReadArrival, ReadDone, ReadWaits) override {
+      throw Error(ErrorKind::system, "no more");
+    }
   };
   Server server(copy_of(*connection_.server), std::make_shared<Throwing>(content_), [](ByteRange) {});
   connection_.ask(1, {0, 512});
@@ -143,6 +145,14 @@ TEST_F(NbdServerTest, ASuccessorAnswersWhatAStoppedServerDidNot) {
   start();
   expect_answer(1, {0, 4096});
   expect_answer(2, {4096, 4096});
+}
+
+TEST_F(NbdServerTest, AReadThatIsTakenOverKeepsItsTimeOfArrival) {
+  table().add(
+      {.id = 1, .range = {0, 512}, .arrived = std::chrono::steady_clock::now() - std::chrono::hours(1)});
+  start();
+  expect_answer(1, {0, 512});
+  EXPECT_LT(device_->last_arrival(), std::chrono::steady_clock::now() - std::chrono::minutes(59));
 }
 
 TEST_F(NbdServerTest, AStoppedServerDropsWhatFailsBecauseOfTheEnd) {

@@ -36,9 +36,11 @@ class PatientDeviceTest : public DeviceFixture {
     hooks.on_change = [this](const std::optional<Error>& why) { changes_.emplace_back(why ? why->what() : "back"); };
     patient_ = std::make_shared<PatientDevice>(device_, patience, std::move(hooks));
   }
-  std::future<ReadResult> start(ByteRange range) {
+  std::future<ReadResult> start(ByteRange range, milliseconds age = {}) {
     auto promise = std::make_shared<std::promise<ReadResult>>();
-    patient_->read(range, [promise](ReadResult result) { promise->set_value(std::move(result)); });
+    patient_->read_or_wait(
+        range, std::chrono::steady_clock::now() - age,
+        [promise](ReadResult result) { promise->set_value(std::move(result)); }, [] {});
     return promise->get_future();
   }
   /// Makes the calls whose time comes within `window`.
@@ -80,7 +82,9 @@ TEST_F(PatientDeviceTest, WhoWaitsIsToldSo) {
   make_patient({milliseconds(50), kLong, kLong});
   std::vector<uint64_t> waiting;
   const auto read = [&](ByteRange range) {
-    patient_->read_or_wait(range, [](const ReadResult&) {}, [&waiting, range] { waiting.push_back(range.offset); });
+    patient_->read_or_wait(
+        range, std::chrono::steady_clock::now(), [](const ReadResult&) {},
+        [&waiting, range] { waiting.push_back(range.offset); });
   };
   read(kFirst);
   EXPECT_THAT(waiting, IsEmpty()) << "it was answered";
@@ -121,6 +125,22 @@ TEST_F(PatientDeviceTest, ReadsFailAtTheirDeadline) {
   EXPECT_EQ(second.get().errno_value, EIO);
   EXPECT_EQ(device_->counters().errors, 2u);
   EXPECT_EQ(last_error_, "the fake is away");
+}
+
+TEST_F(PatientDeviceTest, ADeadlineCountsFromTheArrivalAtAFormerDaemon) {
+  make_patient({kLong, kLong, kLong});
+  blob_->failures = 1;
+  auto old = start(kFirst, kLong - milliseconds(50));
+  auto fresh = start(kSecond);
+  run_for(milliseconds(200));
+  ASSERT_FALSE(waits(old));
+  EXPECT_EQ(old.get().errno_value, EIO);
+  EXPECT_TRUE(waits(fresh));
+}
+
+TEST_F(PatientDeviceTest, AnOldReadIsAnsweredWhereTheSourceAnswers) {
+  make_patient({milliseconds(50), kLong, kLong});
+  EXPECT_EQ(flatten(start(kFirst, kLong).get()), expected(kFirst));
 }
 
 TEST_F(PatientDeviceTest, AShorterDeadlineTakesInThoseWhoWait) {
