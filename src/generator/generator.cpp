@@ -6,9 +6,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/real_path.h"
 #include "config/definition_file.h"
 #include "generator/generated_units.h"
-#include "generator/real_path.h"
 
 namespace erofs_oci {
 namespace {
@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 /// systemd names mounts by paths without symlinks, and refuses others. The last component is no symlink in
 /// any case.
-Definition with_real_mountpoint(Definition definition, const std::set<fs::path>& mount_points) {
+Definition with_real_mountpoint(Definition definition, const MountPoints& mount_points) {
   const fs::path folder = real_path(definition.mountpoint.parent_path(), mount_points);
   definition.mountpoint = folder / definition.mountpoint.filename();
   return definition;
@@ -54,8 +54,7 @@ bool attempt(const std::string& name, const Body& body) {
 
 }  // namespace
 
-bool run_generator(const fs::path& definitions, const fs::path& output,
-                   const std::set<fs::path>& mount_points) {
+bool run_generator(const fs::path& definitions, const fs::path& output, const MountPoints& mount_points) {
   bool good = true;
   std::vector<Definition> all;
   for (const std::string& name : list_definitions(definitions)) {

@@ -2,7 +2,8 @@
 #pragma once
 
 #include <filesystem>
-#include <set>
+
+#include "base/real_path.h"
 
 namespace erofs_oci {
 
@@ -11,6 +12,6 @@ namespace erofs_oci {
 /// boot goes on. Returns false where something was. `mount_points` are those of this host, behind which it
 /// looks at nothing.
 bool run_generator(const std::filesystem::path& definitions, const std::filesystem::path& output,
-                   const std::set<std::filesystem::path>& mount_points);
+                   const MountPoints& mount_points);
 
 }  // namespace erofs_oci

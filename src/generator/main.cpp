@@ -6,17 +6,14 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/real_path.h"
 #include "base/unique_fd.h"
 #include "config/definition_file.h"
 #include "generator/generator.h"
-#include "generator/real_path.h"
 
 using namespace erofs_oci;
 
 namespace {
-
-/// Of a hundred thousand mounts, the kernel's limit (fs.mount-max).
-constexpr uint64_t kMaxMountInfo = 64 * kMiB;
 
 /// At boot a generator runs before the journal: only the kernel's log is there.
 void log_to_kernel(LogLevel level, std::string_view message, const LogFields&) {
@@ -38,8 +35,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    const std::string mountinfo = read_text_file("/proc/self/mountinfo", kMaxMountInfo);
-    return run_generator(kDefinitionDirectory, argv[1], parse_mount_points(mountinfo)) ? 0 : 1;
+    return run_generator(kDefinitionDirectory, argv[1], current_mount_points()) ? 0 : 1;
   } catch (const std::exception& error) {
     log(LogLevel::error, error.what());
     return 1;

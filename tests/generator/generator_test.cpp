@@ -36,7 +36,7 @@ class Generator : public ::testing::Test {
 
   const TemporaryFolder folder_;
   const fs::path definitions_ = folder_.path() / "etc", output_ = folder_.path() / "out";
-  std::set<fs::path> mount_points_{"/"};
+  MountPoints mount_points_{{"/", "ext4"}};
   std::vector<std::string> said_;
 };
 
@@ -91,7 +91,7 @@ TEST_F(Generator, ASymlinkAboveTheMountPointIsResolved) {
 }
 
 TEST_F(Generator, BehindAMountPointNothingIsLookedAt) {
-  mount_points_.insert(folder_.path());
+  mount_points_.emplace(folder_.path(), "erofs");
   fs::create_directory_symlink("real", folder_.path() / "link");
   const std::string folder = (folder_.path() / "link").native();
   define("good", "image = \"r.example.com/t:1\"\nmountpoint = \"" + folder + "/m\"\n");

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "generator/real_path.h"
+#include "base/real_path.h"
 
 #include <algorithm>
 #include <string>
 #include <system_error>
 #include <vector>
+
+#include "base/bytes.h"
+#include "base/file.h"
 
 namespace erofs_oci {
 namespace {
@@ -13,6 +16,8 @@ namespace fs = std::filesystem;
 
 constexpr int kMaxSymlinks = 40;  // as in the kernel, MAXSYMLINKS
 constexpr int kMountPointField = 4;
+/// Of a hundred thousand mounts, the kernel's limit (fs.mount-max).
+constexpr uint64_t kMaxMountInfo = 64 * kMiB;
 
 /// The next word of `text`, which is taken off.
 std::string_view take_until(std::string_view& text, char end) {
@@ -45,17 +50,23 @@ void push_components(std::vector<fs::path>& left, const fs::path& path) {
 
 }  // namespace
 
-std::set<fs::path> parse_mount_points(std::string_view mountinfo) {
-  std::set<fs::path> points;
+MountPoints parse_mount_points(std::string_view mountinfo) {
+  MountPoints points;
   while (!mountinfo.empty()) {
     std::string_view line = take_until(mountinfo, '\n');
     for (int field = 0; field < kMountPointField; ++field) take_until(line, ' ');
-    points.insert(unescape(take_until(line, ' ')));
+    std::string& type = points[unescape(take_until(line, ' '))];
+    while (!line.empty() && take_until(line, ' ') != "-") continue;  // options, of any number
+    type = take_until(line, ' ');
   }
   return points;
 }
 
-fs::path real_path(const fs::path& path, const std::set<fs::path>& mount_points) {
+MountPoints current_mount_points() {
+  return parse_mount_points(read_text_file("/proc/self/mountinfo", kMaxMountInfo));
+}
+
+fs::path real_path(const fs::path& path, const MountPoints& mount_points) {
   fs::path done = "/";
   std::vector<fs::path> left;
   push_components(left, path);

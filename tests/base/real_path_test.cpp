@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "generator/real_path.h"
+#include "base/real_path.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,6 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
+using ::testing::Pair;
 
 class RealPath : public ::testing::Test {
  protected:
@@ -20,7 +21,7 @@ class RealPath : public ::testing::Test {
 
   const testing::TemporaryFolder folder_;
   const fs::path top_ = fs::canonical(folder_.path());
-  std::set<fs::path> mount_points_{"/"};
+  MountPoints mount_points_{{"/", "ext4"}};
 };
 
 TEST_F(RealPath, FollowsSymlinks) {
@@ -40,17 +41,22 @@ TEST_F(RealPath, LeavesWhatDoesNotExistAndWhatNeverEnds) {
 }
 
 TEST_F(RealPath, EndsAtAMountPoint) {
-  mount_points_.insert(top_ / "a");
+  mount_points_.emplace(top_ / "a", "erofs");
   link("b", "a/inner");
   link("a/inner", "outer");
   EXPECT_EQ(real("a/inner/x"), top_ / "a/inner/x");
   EXPECT_EQ(real("outer/x"), top_ / "a/inner/x");
 }
 
-TEST(MountPoints, AreTheFifthField) {
+TEST(MountPointsTest, AreTheFifthFieldAndTheTypeOfTheLastThere) {
   EXPECT_THAT(parse_mount_points("22 1 0:1 / / rw - ext4 /dev/sda rw\n"
-                                 "23 22 0:2 /x /srv/a\\040b\\134 rw,nosuid shared:1 - autofs systemd-1 rw\n"),
-              ElementsAre("/", "/srv/a b\\"));
+                                 "23 22 0:2 /x /srv/a\\040b\\134 rw,nosuid shared:1 - autofs systemd-1 rw\n"
+                                 "24 23 0:3 / /srv/a\\040b\\134 ro shared:1 master:2 - erofs /dev/nbd0 ro\n"),
+              ElementsAre(Pair("/", "ext4"), Pair("/srv/a b\\", "erofs")));
+}
+
+TEST(MountPointsTest, ThoseOfThisProcessHaveTheRoot) {
+  EXPECT_TRUE(current_mount_points().contains("/"));
 }
 
 }  // namespace
