@@ -24,6 +24,7 @@
 #include "control/server.h"
 #include "daemon/control_service.h"
 #include "daemon/event_log.h"
+#include "daemon/folder_on_image.h"
 #include "daemon/index_build.h"
 #include "daemon/index_worker.h"
 #include "daemon/journal.h"
@@ -114,12 +115,13 @@ void raise_descriptor_limit() {
 /// and leaves it alone.
 std::unique_ptr<DiskCache> open_cache(const DaemonOptions& options, const DaemonSettings& settings) {
   const bool is_borrowed = options.is_private() && !options.cache_dir;
+  const std::filesystem::path folder = options.cache_dir.value_or(settings.cache_dir);
   try {
-    auto cache =
-        std::make_unique<DiskCache>(DiskCacheOptions{.folder = options.cache_dir.value_or(settings.cache_dir),
-                                                     .limit_bytes = settings.cache_limit,
-                                                     .queue_bytes = settings.memory_limit / 2,
-                                                     .read_only = is_borrowed});
+    refuse_folder_on_image(folder, "cache_dir");
+    auto cache = std::make_unique<DiskCache>(DiskCacheOptions{.folder = folder,
+                                                              .limit_bytes = settings.cache_limit,
+                                                              .queue_bytes = settings.memory_limit / 2,
+                                                              .read_only = is_borrowed});
     if (!cache->writes() && !is_borrowed)
       logf(LogLevel::notice, "the cache: another process writes it; reading only until the next start");
     return cache;
@@ -191,6 +193,7 @@ int run_daemon(const DaemonOptions& options) {
   tame_heap();
   raise_descriptor_limit();
   const UniqueFd signals = awaited_signals();
+  refuse_folder_on_image(options.state_dir, "the state directory");
   Store store(options.state_dir);  // before anybody can connect: it may be refused
   const DaemonSettings settings = options.is_private()
                                       ? load_daemon_settings(options.settings_file)

@@ -49,6 +49,16 @@ done
 [[ $(jq '.mounts | length' "$T/look.0.out") == 3 ]] || die "status: $(<"$T/look.0.out")"
 grep -q 'the service does not answer' "$T/look.0.err" || die "status says: $(<"$T/look.0.err")"
 
+# One more daemon, whose cache is to lie on what the silent one serves, does not touch that.
+"$BIN/erofs-ocid" --listen "$T/second" --settings /nonexistent --state-dir "$T/state2" --cache-dir "$T/b/cache" 2>"$T/second.err" &
+second=$!
+pids+=("$second")
+wait_until 10 test -S "$T/second"
+wait_until 10 grep -q "cache_dir $T/b/cache lies on the image that is mounted on $T/b" "$T/second.err"
+kill "$second"
+wait "$second" || die "the second daemon: exit code $?"
+ok 'a cache on a mounted image is refused in words'
+
 # in_time WHAT COMMAND…: succeeds, long before TimeoutStopSec= of its unit
 in_time() {
   local what=$1 code=0 begin=$SECONDS
