@@ -6,6 +6,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
+#include "daemon/kept_connection.h"
+#include "nbd/connection.h"
 
 namespace erofs_oci {
 namespace {
@@ -80,6 +83,45 @@ TEST(SourceRecord, NoticesAnotherSource) {
   other = opened();
   other.index_identity = "another";
   EXPECT_THROW(check_same_source(opened(), other), Error);
+}
+
+/// How many mounts of a registry the service manager keeps all of, by the names that they have there.
+size_t mounts_kept(TransportKind kind, bool has_login) {
+  OpenInput of_registry;
+  of_registry.definition.name = "tools";
+  of_registry.definition.image = "registry.example.com/team/tools:1";
+  if (has_login) of_registry.credentials = registry::Credentials{"user", Secret("geheim"), {}};
+  SourceRecord record(of_registry);
+  record.set_opened(opened());
+  StoredMount parts = record.to_stored(kind);
+  nbd::TestConnection connection;
+  std::vector<UniqueFd> handed_over;
+  handed_over.push_back(duplicate(connection.server->socket.get()));
+  if (kind == TransportKind::nbd) {
+    handed_over.push_back(duplicate(connection.server->pipe.read_fd()));
+    handed_over.push_back(duplicate(connection.server->pipe.write_fd()));
+  }
+  parts.merge(new_connection(kind, std::move(handed_over)));
+
+  ServiceManager manager;
+  for (size_t kept = 0;; ++kept) {
+    const std::string generation = random_hex_128();
+    std::map<std::string, int> fds;
+    for (const auto& [part, fd] : parts) fds.emplace(stored_name(generation, part), fd.get());
+    try {
+      manager.store(fds);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::no_space) << error.what();
+      return kept;
+    }
+  }
+}
+
+TEST(SourceRecord, AsManyMountsAreKeptAsTheManPageSays) {
+  EXPECT_EQ(mounts_kept(TransportKind::nbd, false), 571u);
+  EXPECT_EQ(mounts_kept(TransportKind::fuse, false), 975u);
+  EXPECT_EQ(mounts_kept(TransportKind::nbd, true), 470u);
+  EXPECT_EQ(mounts_kept(TransportKind::fuse, true), 714u);
 }
 
 }  // namespace
