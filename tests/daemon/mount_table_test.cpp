@@ -181,6 +181,31 @@ TEST_F(ResumeTest, WhatIsAskedMeanwhileWaits) {
   }
 }
 
+TEST_F(ResumeTest, AnUnmountDoesNotWaitLong) {
+  std::promise<void> enough;
+  const auto build = [until = enough.get_future().share()](const auto&...) {
+    until.wait();
+    throw Error(ErrorKind::unavailable, "no index");
+  };
+  SourceOpener slow(engine_, loader_, workers_, store_, build);
+  OpenInput archive = input();
+  archive.definition.image = "tar:" TEST_DATA_DIR "/layer.tar.gz";
+  archive.image = open_file(TEST_DATA_DIR "/layer.tar.gz", O_RDONLY);
+  SourceRecord record(archive);
+  record.set_opened(reply());
+  StoredMounts left = stored(reply());
+  for (auto& [part, fd] : record.to_stored(TransportKind::nbd))
+    left[kGeneration].insert_or_assign(part, duplicate(fd.get()));
+  MountTable mounts(slow, manager_, std::move(left));
+  mounts.resume();
+  auto asked = std::async(std::launch::async, [&] { return mounts.hurry({"tools", kGeneration}); });
+  EXPECT_EQ(asked.wait_for(std::chrono::milliseconds(500)), std::future_status::timeout) << "it may be soon";
+  EXPECT_EQ(asked.wait_for(std::chrono::seconds(8)), std::future_status::ready)
+      << "a stop has ten seconds in all";
+  enough.set_value();
+  EXPECT_FALSE(asked.get().end) << "nothing is served yet";
+}
+
 TEST_F(ResumeTest, WaitsForAClientWhereTheSourceIsAnother) {
   OpenReply other = reply();
   other.size_bytes += 4096;

@@ -168,7 +168,7 @@ TEST(ServiceManagerTest, RefusesMoreThanTheUnitHasKept) {
 
 TEST_F(StoredDescriptorsTest, NothingIsStoredOfWhatIsTooMuch) {
   const UniqueFd fd = open_file("/dev/null", O_RDONLY);
-  EXPECT_THROW(daemon_.store(parts_of(kMounted, ServiceManager::kMaxStored + 1, 4, fd.get())), Error);
+  EXPECT_THROW(daemon_.store(parts_of(kMounted, 1, ServiceManager::kMaxNameBytes, fd.get())), Error);
   EXPECT_THAT(manager_.received(), IsEmpty());
 }
 
