@@ -74,10 +74,37 @@ OPENS = {
     'endless-progress': lambda peer: flood(peer, text({'parameters': {'stage': ESCAPE, 'done': 1, 'total': 1 << 62},
                                                        'continues': True})),
     'never-serves': lambda peer: peer.sendall(with_open()),
+    'hangs-up': lambda peer: peer.sendall(with_open()),
+    'serves-garbage': lambda peer: peer.sendall(with_open()),
+    'refuses-to-serve': lambda peer: peer.sendall(with_open()),
 }
+GARBAGE = bytes(range(1, 251)) * 4
 
 
-def answer(peer, mode, call):
+def serve_mount(peer, mode, files):
+    """Serve: does nothing with what it is given, or worse."""
+    if mode == 'refuses-to-serve':
+        peer.sendall(text({'error': 'io.github.erofs-oci.Failed',
+                           'parameters': {'kind': 'busy', 'errno': 16, 'message': 'no' + ESCAPE}}))
+        return
+    peer.sendall(params())
+    if mode == 'hangs-up':
+        while files:
+            os.close(files.pop())
+    elif mode == 'serves-garbage':
+        threading.Thread(target=answer_garbage, args=(files[0],), daemon=True).start()
+
+
+def answer_garbage(connection):
+    while True:
+        try:
+            os.write(connection, GARBAGE)
+        except OSError:  # fuse's says so, the other one's kernel ends it
+            pass
+        time.sleep(0.05)
+
+
+def answer(peer, mode, call, files):
     method = call['method'].rsplit('.', 1)[1]
     if method == 'Open':
         OPENS[mode](peer)
@@ -86,7 +113,9 @@ def answer(peer, mode, call):
         peer.sendall(params(mounts=[STATUS] if method == 'Status' else []))
     elif method == 'BeginUnmount':
         peer.sendall(params(waiting=1 << 40))
-    else:  # Serve takes what it is given and does nothing with it
+    elif method == 'Serve':
+        serve_mount(peer, mode, files)
+    else:
         peer.sendall(params())
     return True
 
@@ -102,13 +131,13 @@ def serve(peer, mode):
             buffer += data
             while b'\0' in buffer:
                 message, buffer = buffer.split(b'\0', 1)
-                if not answer(peer, mode, json.loads(message)):
+                if not answer(peer, mode, json.loads(message), kept):
                     return
     except OSError:
         pass
     finally:
         peer.close()
-        if mode != 'never-serves':
+        if mode not in ('never-serves', 'serves-garbage'):
             for file in kept:
                 os.close(file)
 

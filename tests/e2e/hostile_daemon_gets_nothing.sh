@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Whatever a daemon answers, the client refuses in words, ends in time, mounts nothing elsewhere and leaves nothing; and a mount
-# point that is a symlink, or turns into one, is refused.
+# Whatever a daemon answers, the client refuses in words, ends in time, mounts nothing elsewhere, leaves nothing, and leaves devices of
+# others alone; and a mount point that is a symlink, or turns into one, is refused. Over fuse, or $TRANSPORT.
 . "$(dirname "$0")/lib.sh"
 
-needs_fuse
+transport=${TRANSPORT:-fuse}
+[[ $transport != fuse ]] || needs_fuse
 # Everything happens in a mount namespace of its own, where the service's folders are this script's.
 if [[ -z ${EROFS_OCI_UNSHARED-} ]]; then
   made=
@@ -22,7 +23,7 @@ image=$T/image.erofs
 mkdir "$T/tree"
 seq 100000 >"$T/tree/numbers"
 mkfs.erofs --quiet "$image" "$T/tree"
-printf '%s\n' "image = \"file:$image\"" "mountpoint = \"$T/mnt\"" 'transport = "fuse"' 'start_timeout = "2s"' \
+printf '%s\n' "image = \"file:$image\"" "mountpoint = \"$T/mnt\"" "transport = \"$transport\"" 'start_timeout = "2s"' \
   >"/etc/erofs-oci/$name.toml"
 
 # start_hostile MODE [ARGUMENT…], stop_hostile
@@ -56,10 +57,14 @@ start_hostile relay /run/erofs-oci/real
 mount_well 'an honest daemon, relayed'
 stop_hostile
 
+# Who has which nbd device: none on most machines, somebody in the guest.
+devices() { grep -H . /sys/block/nbd*/{pid,backend} 2>/dev/null || true; }
+devices_before=$(devices)
 mounts_before=$(cut -d' ' -f4- /proc/self/mountinfo)
 # What no refusal may leave, or show a terminal.
 nothing_happened() { # WHAT
   [[ $(cut -d' ' -f4- /proc/self/mountinfo) == "$mounts_before" ]] || die "$1: the mounts have changed"
+  [[ $(devices) == "$devices_before" ]] || die "$1: the devices have changed: $(devices)"
   ! compgen -G '/run/erofs-oci/mounts/*' >/dev/null || die "$1: left a state file"
   # C0 but for tab and newline, DEL, and C1 (U+0080 to U+009F).
   ! LC_ALL=C grep -qP '[\x01-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]' "$T/said" || die "$1: control characters reach the terminal"
@@ -68,6 +73,9 @@ nothing_happened() { # WHAT
 
 # Why each of them is refused; as grep has it.
 escaped='\\x1b]0;owned\\x07\\x1b\[2J\\xc2\\x9b31m'
+no_reply='did not answer the kernel within start_timeout (2 s)'
+hung_up=$no_reply
+[[ $transport != fuse ]] || hung_up='Transport endpoint is not connected'
 declare -A reason=(
   [no-size]="'size_bytes' must be whole blocks"
   [odd-size]="'size_bytes' must be whole blocks"
@@ -88,7 +96,10 @@ declare -A reason=(
   [files-of-no-layout]='asks for files of an image layout, and there is none'
   [escapes]="$escaped"
   [unknown-error]="the unknown error 'x.y.$escaped'"
-  [never-serves]='did not answer the kernel within start_timeout (2 s)'
+  [hangs-up]="$hung_up"
+  [serves-garbage]="$no_reply"
+  [refuses-to-serve]="$escaped"
+  [never-serves]="$no_reply"
 )
 # refused MODE: the mount fails within 20 s, by itself
 refused() {
