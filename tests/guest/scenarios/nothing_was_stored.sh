@@ -7,6 +7,7 @@
 . /host/tests/guest/lib.sh
 
 rounds=$(rounds 1)
+lives=$((rounds + 4))
 kill_daemon() {
   local old
   old=$(daemon_pid)
@@ -28,6 +29,28 @@ check systemctl stop erofs-ocid.service
 check systemctl start erofs-ocid.service
 checked_goes_on 60
 ok 'stopped and started'
+
+# What waits to be given a new connection, and is defined no more, keeps what it is served from: gc itself starts the daemon.
+in_store() { find /var/lib/erofs-oci -mindepth 2 -type f | sort; }
+if has_small_blocks; then
+  define tools
+  start tools nbd
+  kept=$(in_store)
+  [[ -n $kept ]] || die 'the store has nothing to lose'
+  mv /etc/erofs-oci/tools.toml /run
+  check systemctl stop erofs-ocid.service
+  check systemctl mask --runtime --quiet erofs-oci-reattach.service
+  check erofs-oci cache gc
+  check systemctl unmask --runtime --quiet erofs-oci-reattach.service
+  [[ $(in_store) == "$kept" ]] || die "cache gc removed what a mount needs: $(diff <(echo "$kept") <(in_store))"
+  check systemctl start erofs-oci-reattach.service
+  checked_goes_on 60
+  drop_caches
+  golden_check /srv/tools
+  stop tools
+  lives=$((lives + 1))
+  ok 'cache gc leaves alone what waits to be reattached'
+fi
 
 # Beside its own: one under a name that means nothing, and one of a mount that there is not.
 set_daemon NotifyAccess=all
@@ -61,7 +84,7 @@ for ((round = 1; round <= rounds; ++round)); do
   kill_daemon
 done
 (($(journal_count 'goes on over') == went_on)) || die 'something was stored'
-stop_checked_reader "$((rounds + 4)) lives with nothing or strangers stored" "$((io_timeout + 2000))"
+stop_checked_reader "$lives lives with nothing or strangers stored" "$((io_timeout + 2000))"
 set_daemon
 stop large
 leftovers
