@@ -117,7 +117,29 @@ kill -KILL "$(daemon_pid)"
 reader_goes_on 60
 ok 'the definition is edited and deleted'
 
+# What is in use keeps the package, whole and at work; what is not is unmounted with it.
 stop_reader
-stop tools
+sleep infinity <"$(find /srv/tools -type f | head -n 1)" &
+user=$!
+check systemctl start srv-auto.automount
+said=$(check_fails dpkg --remove erofs-oci 2>&1) || die "the package was removed under a user: $said"
+[[ $said == *'tools is still mounted'* ]] || die "dpkg --remove says: $said"
+[[ $(dpkg-query --show --showformat='${db:Status-Status}' erofs-oci) == installed ]] || die 'the package is half removed'
+drop_caches
+golden_check /srv/tools
+is_listed tools || die 'status does not name the mount after a removal that was refused'
+check systemctl is-active --quiet erofs-ocid.socket srv-auto.automount
+ok 'the package stays while a mount is in use'
+
+kill "$user"
+check ls /srv/auto >/dev/null # mounts it
+said=$(dpkg --remove erofs-oci 2>&1) || die "dpkg --remove: $said"
+left=$(systemctl list-units --all --plain --no-legend 'erofs*' 'srv-*' | grep -v ' masked *inactive ' || true)
+[[ -z $left ]] || die "units after the removal: $left"
+[[ -z $(findmnt --noheadings /srv/tools /srv/auto) ]] || die "mounts after the removal: $(findmnt --list)"
+[[ -d /var/lib/erofs-oci && -d /var/cache/erofs-oci ]] || die 'the removal took what a purge is to take'
+check dpkg --purge erofs-oci
+[[ ! -e /var/lib/erofs-oci && ! -e /var/cache/erofs-oci ]] || die 'a purge leaves the state'
+ok 'the package is removed, and purged'
 leftovers
 no_io_errors
