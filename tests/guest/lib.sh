@@ -312,8 +312,14 @@ use_daemon() {
 }
 daemon_pid() { systemctl show --property MainPID --value erofs-ocid.service; }
 daemon_is_new() { local pid; pid=$(daemon_pid); [[ $pid != 0 && $pid != "$1" ]] && systemctl --quiet is-active erofs-ocid; }
-# Without a cached layer's two files, which are closed some time after its last use.
-daemon_descriptors() { find "/proc/$(daemon_pid)/fd" -mindepth 1 ! -lname '/var/cache/erofs-oci/*.map' ! -lname '/var/cache/erofs-oci/*.data' | wc -l; }
+# registry_connections: those to the registry; once nobody else has one, those that the daemon keeps for what it asks next
+registry_connections() { awk -v port=":$(printf %04X "${registry#*:}")" 'substr($3, 9) == port && $10 != 0' /proc/net/tcp | wc -l; }
+# Without these, as many as were needed at a time, and a cached layer's two files, which are closed some time after its last use.
+daemon_descriptors() {
+  local all
+  all=$(find "/proc/$(daemon_pid)/fd" -mindepth 1 ! -lname '/var/cache/erofs-oci/*.map' ! -lname '/var/cache/erofs-oci/*.data' | wc -l)
+  echo $((all - $(registry_connections)))
+}
 # set_daemon LINE…: a drop-in with these lines in [Service]; without any, none
 set_daemon() {
   local dir=/etc/systemd/system/erofs-ocid.service.d

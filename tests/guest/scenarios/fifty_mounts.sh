@@ -37,6 +37,7 @@ for transport in nbd fuse; do
       descriptors=$(daemon_descriptors) stored=$(stored_descriptors)
     else
       (($(daemon_descriptors) <= descriptors)) || die "the daemon had $descriptors descriptors, it has $(daemon_descriptors)"
+      (($(registry_connections) <= 16)) || die "the daemon keeps $(registry_connections) connections to one registry"
       [[ $(stored_descriptors) == "$stored" ]] || die "$stored descriptors were stored, now $(stored_descriptors)"
     fi
   done
