@@ -72,7 +72,7 @@ TEST_F(LayoutImageTest, IsTheOnlyImageOfAFolder) {
   const json manifest = image("only");
   layout_.set_index(json::array({manifest}));
   const auto opened = open(input());
-  EXPECT_EQ(to_string(*opened->digest()), manifest["digest"]);
+  EXPECT_EQ(to_string(*opened->digest()), manifest["digest"].get<std::string>());
   EXPECT_EQ(layer_of(*opened), "only");
   EXPECT_THAT(opened->diff_ids(), ElementsAre(sha256(as_bytes("only"))));
   EXPECT_THAT(rounds_, ElementsAre(1, 1, 2)) << "index.json; manifest; configuration and layer";
