@@ -32,6 +32,8 @@ constexpr int kMaxRestarts = 5;
 /// How long an unmount waits for readers to go whose reads have been failed: a stop has to end within 10 s.
 constexpr std::chrono::seconds kReadersLeave{5};
 constexpr std::chrono::milliseconds kReadersPause{100};
+/// So long umount(2) may take for what is under way, which a daemon that serves has been told to fail.
+constexpr std::chrono::seconds kUnmountWaits{5};
 /// How long the kernel may take to end a mount over fuse whose last user has gone; udev may still look at its loop device.
 constexpr std::chrono::seconds kServingEnds{5};
 constexpr std::chrono::milliseconds kServingPause{5};
@@ -381,6 +383,7 @@ void Mounter::unmount_promptly(const MountState& state, std::optional<DaemonClie
   const auto until = std::chrono::steady_clock::now() + kReadersLeave;
   for (int quiet = 0;;) {
     quiet = hurry() == 0 ? quiet + 1 : 0;
+    const Alarm alarm(std::chrono::steady_clock::now() + kUnmountWaits, [&] { free_unmount(state); });
     try {
       return erofs_oci::unmount(mounted->target, mounted->id);
     } catch (const Error& error) {
@@ -388,6 +391,18 @@ void Mounter::unmount_promptly(const MountState& state, std::optional<DaemonClie
       if (error.kind() != ErrorKind::busy || !may_end) throw;
     }
     std::this_thread::sleep_for(kReadersPause);
+  }
+}
+
+/// The kernel lets go of a filesystem once reads under way have ended, also those of readers who are gone: where nobody answers
+/// them, umount(2) would wait for ever. By then the filesystem is nobody's any more.
+void Mounter::free_unmount(const MountState& state) {
+  try {
+    if (find_live_mount(state) || (state.mount_device && is_mounted_anywhere(*state.mount_device))) return;
+    logf(LogLevel::warning, "{}: nobody answers the reads for which umount waits; ending its device", state.name());
+    end_device(state);
+  } catch (const Error& error) {
+    logf(LogLevel::error, "{}: {}", state.name(), error.what());
   }
 }
 

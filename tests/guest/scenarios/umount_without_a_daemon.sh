@@ -81,3 +81,24 @@ is_unmounted() { ! mountpoint -q /srv/bound; }
 wait_until 10 is_unmounted
 ok 'or by force'
 leftovers
+
+start_daemon
+start tools
+file=$(find /srv/tools -type f -size +10k | head -n 1)
+drop_caches
+daemon=$(systemctl show --value -p MainPID erofs-ocid)
+kill -STOP "$daemon"
+cat "$file" >/dev/null &
+reader=$!
+is_blocked() { grep -q '^State:.D' "/proc/$reader/status"; }
+wait_until 10 is_blocked
+kill -KILL "$reader"
+wait "$reader" || true
+begin=$SECONDS
+check timeout 60 erofs-oci umount tools 2>/run/said
+((SECONDS - begin <= 20)) || die "the umount took $((SECONDS - begin)) s"
+grep -q 'nobody answers the reads' /run/said || die "umount says: $(</run/said)"
+kill -KILL "$daemon"
+ok 'a read that nobody answers, and whose reader is gone, keeps nobody'
+start_daemon
+leftovers
