@@ -15,12 +15,17 @@ namespace erofs_oci {
 /// runs.
 class Alarm {
  public:
-  Alarm(std::chrono::steady_clock::time_point time, std::function<void()> ring)
-      : thread_([this, time, ring = std::move(ring)](const std::stop_token& stop) {
+  /// Rings once more `again` after each time; zero: once.
+  Alarm(std::chrono::steady_clock::time_point time, std::function<void()> ring, std::chrono::milliseconds again = {})
+      : thread_([this, time, ring = std::move(ring), again](const std::stop_token& stop) {
           ::pthread_setname_np(::pthread_self(), "alarm");
           std::unique_lock lock(mutex_);
-          wake_.wait_until(lock, stop, time, [] { return false; });
-          if (!stop.stop_requested()) ring();
+          for (auto next = time;; next = std::chrono::steady_clock::now() + again) {
+            wake_.wait_until(lock, stop, next, [] { return false; });
+            if (stop.stop_requested()) return;
+            ring();
+            if (again == again.zero()) return;
+          }
         }) {}
 
  private:

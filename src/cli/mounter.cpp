@@ -32,8 +32,6 @@ constexpr int kMaxRestarts = 5;
 /// How long an unmount waits for readers to go whose reads have been failed: a stop has to end within 10 s.
 constexpr std::chrono::seconds kReadersLeave{5};
 constexpr std::chrono::milliseconds kReadersPause{100};
-/// So long umount(2) may take for what is under way, which a daemon that serves has been told to fail.
-constexpr std::chrono::seconds kUnmountWaits{5};
 /// How long the kernel may take to end a mount over fuse whose last user has gone; udev may still look at its loop device.
 constexpr std::chrono::seconds kServingEnds{5};
 constexpr std::chrono::milliseconds kServingPause{5};
@@ -320,7 +318,8 @@ std::optional<MountState> Mounter::end(const std::string& name) {
   const UniqueFd held = states_.lock(name);
   auto state = load(name);
   if (!state) return std::nullopt;
-  if (const auto mounted = find_live_mount(*state)) erofs_oci::detach(mounted->target, mounted->id);
+  if (const auto mounted = find_live_mount(*state))
+    erofs_oci::detach(mounted->target, mounted->id, [&] { end_what_nobody_uses(*state); });
   end_device(*state);
   return state;
 }
@@ -336,7 +335,8 @@ void Mounter::detach(const MountState& state) {
   const UniqueFd held = states_.lock(state.name());
   const auto current = states_.load(state.name());
   if (!current || current->generation != state.generation) return;
-  if (const auto mounted = find_live_mount(*current)) erofs_oci::detach(mounted->target, mounted->id);
+  if (const auto mounted = find_live_mount(*current))
+    erofs_oci::detach(mounted->target, mounted->id, [&] { end_what_nobody_uses(*current); });
   states_.remove(state.name());
 }
 
@@ -383,9 +383,8 @@ void Mounter::unmount_promptly(const MountState& state, std::optional<DaemonClie
   const auto until = std::chrono::steady_clock::now() + kReadersLeave;
   for (int quiet = 0;;) {
     quiet = hurry() == 0 ? quiet + 1 : 0;
-    const Alarm alarm(std::chrono::steady_clock::now() + kUnmountWaits, [&] { free_unmount(state); });
     try {
-      return erofs_oci::unmount(mounted->target, mounted->id);
+      return erofs_oci::unmount(mounted->target, mounted->id, [&] { end_what_nobody_uses(state); });
     } catch (const Error& error) {
       const bool may_end = quiet < kQuietRounds && std::chrono::steady_clock::now() < until;
       if (error.kind() != ErrorKind::busy || !may_end) throw;
@@ -394,11 +393,12 @@ void Mounter::unmount_promptly(const MountState& state, std::optional<DaemonClie
   }
 }
 
-/// The kernel lets go of a filesystem once reads under way have ended, also those of readers who are gone: where nobody answers
-/// them, umount(2) would wait for ever. By then the filesystem is nobody's any more.
-void Mounter::free_unmount(const MountState& state) {
+/// For an unmount that waits for reads that no daemon answers: by then the filesystem is nobody's any more. Over fuse there is no
+/// such way.
+void Mounter::end_what_nobody_uses(const MountState& state) {
+  if (state.transport != TransportKind::nbd || !state.mount_device) return;
   try {
-    if (find_live_mount(state) || (state.mount_device && is_mounted_anywhere(*state.mount_device))) return;
+    if (find_live_mount(state) || is_mounted_anywhere(*state.mount_device)) return;
     logf(LogLevel::warning, "{}: nobody answers the reads for which umount waits; ending its device", state.name());
     end_device(state);
   } catch (const Error& error) {

@@ -54,7 +54,7 @@ class Mounter {
   void end_detached(const MountState& state);
   /// Ends the reads of what was detached, without a word to its daemon.
   static void end_device(const MountState& state);
-  static void free_unmount(const MountState& state);
+  static void end_what_nobody_uses(const MountState& state);
   /// Hands a mount to a daemon that does not serve it, as after a crash; asks the next one where it dies meanwhile. False
   /// where there was nothing to do.
   bool reattach(const std::string& name);

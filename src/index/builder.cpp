@@ -97,6 +97,9 @@ ScannedLayer scan_for_image(const LayerInput& input, const BuildOptions& options
       .sink = layer.sink.get()};
   layer.scan = scan_layer(*input.blob, scan_options);
   check_digests(input, layer.scan);
+  // What turned out to be no span may have left its window.
+  const std::vector<ScannedSpan>& spans = layer.scan.spans;
+  layer.windows_size = spans.empty() ? 0 : spans.back().window_offset + spans.back().window_size;
   return layer;
 }
 

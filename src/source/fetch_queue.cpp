@@ -14,8 +14,17 @@ void FetchQueue::add(Fetch& fetch) {
 
 void FetchQueue::end(const Fetch& fetch) {
   fetches_.erase(place_of(fetch));
-  const auto request = under_way_.find(fetch.request);
-  if (request != under_way_.end() && --request->second == 0) under_way_.erase(request);
+  const auto blob = under_way_.find(fetch.blob);
+  if (blob == under_way_.end()) return;
+  const auto request = blob->second.find(fetch.request);
+  if (request == blob->second.end() || --request->second != 0) return;
+  blob->second.erase(request);
+  if (blob->second.empty()) under_way_.erase(blob);
+}
+
+size_t FetchQueue::requests_of(const void* blob) const {
+  const auto found = under_way_.find(blob);
+  return found == under_way_.end() ? 0 : found->second.size();
 }
 
 void FetchQueue::raise(Fetch& fetch, Priority priority) {
@@ -46,7 +55,7 @@ bool FetchQueue::must_wait(const Fetch& fetch) const {
   };
   const Fetch* ahead = before(fetch);
   if (ahead == nullptr) return false;
-  if (ahead->request == 0 || under_way_.size() >= kUnderWay) return true;
+  if (ahead->request == 0 || requests_of(fetch.blob) >= kUnderWay) return true;
   uint64_t bytes = 0;
   for (; ahead != nullptr && ahead->request != 0; ahead = before(*ahead)) bytes += ahead->stored.length;
   return waiting_bytes_from(fetch) * 2 < bytes;
@@ -72,7 +81,7 @@ std::vector<FetchQueue::Fetch*> FetchQueue::next() {
       fetch->priority = priority;
       fetch->request = last_request_;
     }
-    under_way_[last_request_] = together.size();
+    under_way_[together.front()->blob][last_request_] = together.size();
     std::erase_if(waiting_, [](const Fetch* fetch) { return fetch->request != 0; });
     break;
   }

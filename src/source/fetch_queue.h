@@ -17,7 +17,7 @@ namespace erofs_oci {
 ///
 /// A registry's own time for a request, and the way to it, cost the same for many bytes as for few; but who waits for one
 /// span should not wait for others. So a fetch starts at once unless it continues a run of which a request is under way: while
-/// there are kUnderWay requests, of whatever, or the run's are more than twice as long as what waits, it waits for others to go
+/// there are kUnderWay requests of the blob, or the run's are more than twice as long as what waits, it waits for others to go
 /// with. A run thus begins with small requests, and the more of it is wanted at a time, the larger they get; fetches at random
 /// never wait.
 /// A request is under way until its spans are decoded: to fetch faster than that gains nothing. One thread at a time.
@@ -57,7 +57,10 @@ class FetchQueue {
   uint64_t waiting_bytes_from(const Fetch& fetch) const;
 
   uint64_t last_request_ = 0;
-  std::map<uint64_t, size_t> under_way_;  // of each request, how many of its fetches
+  size_t requests_of(const void* blob) const;
+
+  /// Of each blob, by request, how many of its fetches are under way.
+  std::map<const void*, std::map<uint64_t, size_t>> under_way_;
   std::map<Place, Fetch*> fetches_;       // waiting and under way
   std::list<Fetch*> waiting_;             // in the order of their arrival
 };

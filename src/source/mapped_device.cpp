@@ -357,6 +357,7 @@ bool MappedDevice::append_spans(const Piece& piece, Payload& payload, AccessReco
 uint64_t MappedDevice::taken(SpanPlace place, uint64_t length) const {
   const uint64_t size = parts_.streams[place.stream]->spans->output(place.span).length;
   const uint64_t used = std::min(use_.of(place), size);
+  if (used == 0) return length;  // a map that leads twice to the same bytes
   return (length * size + used - 1) / used;
 }
 

@@ -162,7 +162,7 @@ void PatientDevice::start_later(Reads reads) {
 /// When the read is to be failed. While the source is not known to be away, one that is under way may be moving, and how
 /// long that takes is for the source to say; but nobody who unmounts waits for it.
 std::optional<PatientDevice::Clock::time_point> PatientDevice::due(const Read& read) const {
-  if (hurries_ != 0) return away_ ? read.since : read.since + kHurriedDeadline;
+  if (hurries_ != 0) return away_ ? read.since : std::max(read.since, begin_) + kHurriedDeadline;
   if (!patience_.deadline || !away_) return std::nullopt;
   return read.since + *patience_.deadline;
 }

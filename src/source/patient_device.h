@@ -82,6 +82,7 @@ class PatientDevice : public BlockDevice, public std::enable_shared_from_this<Pa
   const PatientDeviceHooks hooks_;
 
   Mutex mutex_;
+  const Clock::time_point begin_ = Clock::now();
   Patience patience_ GUARDED_BY(mutex_);
   std::optional<Error> away_ GUARDED_BY(mutex_);    // why; while set, only a probe asks the source
   std::optional<Error> closed_ GUARDED_BY(mutex_);

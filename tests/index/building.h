@@ -123,6 +123,24 @@ inline std::string gzip_with_empty_end(const std::string& data) {
   return out;
 }
 
+/// One member, flushed after each `size` bytes of data, so that a block begins there; ends with empty blocks.
+inline std::string gzip_flushed(const std::string& data, size_t size) {
+  z_stream stream{};
+  EXPECT_EQ(deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+  std::string out(deflateBound(&stream, data.size()) + 100 + data.size() / size * 10, '\0');
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  for (size_t at = 0; at < data.size(); at += size) {
+    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(data.data() + at));
+    stream.avail_in = static_cast<uInt>(std::min(size, data.size() - at));
+    EXPECT_EQ(deflate(&stream, Z_SYNC_FLUSH), Z_OK);
+  }
+  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
+  out.resize(stream.total_out);
+  deflateEnd(&stream);
+  return out;
+}
+
 /// Frames of `size` bytes each.
 inline std::string zstd_frames(const std::string& data, size_t size) {
   std::string out;
@@ -157,6 +175,7 @@ inline const std::vector<Form>& forms() {
       {"gzip_small_members", StreamFormat::gzip,
        [](const std::string& tar) { return gzip_members(tar, 999); }},
       {"gzip_empty_end", StreamFormat::gzip, gzip_with_empty_end},
+      {"gzip_flushed", StreamFormat::gzip, [](const std::string& tar) { return gzip_flushed(tar, 64 * kKiB); }},
       {"gzip_empty_member", StreamFormat::gzip,
        [](const std::string& tar) {
          return gzip_text("") + gzip_text(tar) + gzip_text("") + std::string(99, '\0');

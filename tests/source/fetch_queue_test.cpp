@@ -109,6 +109,15 @@ TEST_F(FetchQueueTest, OfRunsSideBySideEachHasOneRequestUnderWay) {
   EXPECT_THAT(next(), ElementsAre(3, 4));
 }
 
+TEST_F(FetchQueueTest, ABlobThatDoesNotAnswerDelaysNoOther) {
+  add(0, Priority::foreground, 1);
+  add(9, Priority::foreground, 1);
+  add(0);
+  for (int i = 0; i < 3; ++i) next();
+  add(1);
+  EXPECT_THAT(next(), ElementsAre(1));
+}
+
 TEST_F(FetchQueueTest, WhatIsFetchedOnceMoreIsUnderWayOnce) {
   FetchQueue::Fetch& fetch = add(0);
   EXPECT_THAT(next(), ElementsAre(0));

@@ -50,6 +50,24 @@ TEST_P(SpansOf, EachAloneIsItsPartOfTheStream) {
   EXPECT_EQ(end, 0u);
 }
 
+/// What is stored behind the last byte of output belongs to the last span, and is in its digest.
+TEST_P(SpansOf, TheLastOneMayEndWithTheStreamAtASpansEnd) {
+  const std::string tar = member_of("a", prose(2 * kTestSpan - 3 * kTarBlock)) + end_blocks();
+  ASSERT_EQ(tar.size(), 2 * kTestSpan);
+  const std::string blob = GetParam().compress(tar);
+  const IndexedSpans spans(index_of(build_index(image_input({blob}))), 0);
+  if (std::string(GetParam().name) == "gzip_flushed") {
+    ASSERT_EQ(spans.span_count(), 2u);
+    std::string damaged = blob;
+    damaged.back() ^= 1;
+    EXPECT_THAT(failure_of([&] { decode(spans, 1, damaged); }), StartsWith("corrupt: "));
+  }
+  for (size_t i = 0; i < spans.span_count(); ++i) {
+    const ByteRange output = spans.output(i);
+    EXPECT_TRUE(as_text(decode(spans, i, blob)) == tar.substr(output.offset, output.length)) << i;
+  }
+}
+
 TEST_P(SpansOf, StoredBytesThatDifferAreNoticed) {
   const std::string blob = GetParam().compress(varied_archive());
   const IndexedSpans spans(index_of(build_index(image_input({blob}))), 0);
