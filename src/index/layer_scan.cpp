@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "index/layer_scan.h"
 
+#include <optional>
+#include <utility>
+
 #include "base/crc64.h"
 #include "base/error.h"
 #include "base/text.h"

@@ -5,7 +5,8 @@
 
 namespace erofs_oci {
 
-SpanUse::SpanUse(const ExtentMap& map, const std::vector<std::shared_ptr<const Stream>>& streams) : runs_(streams.size()) {
+SpanUse::SpanUse(const ExtentMap& map, const std::vector<std::shared_ptr<const Stream>>& streams)
+    : runs_(streams.size()) {
   for (const Extent& extent : map.extents()) {
     if (extent.target == kMetadata) continue;
     const SpanTable& spans = *streams[extent.target]->spans;
